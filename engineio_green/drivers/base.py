@@ -1,0 +1,123 @@
+"""The contract of a concurrency model.
+
+A driver runs *jobs* in workers, watches connections, holds one clock, and makes the waiting and queueing objects of its
+model. A job's ``run`` may block; when it does, the driver calls the job's ``on_blocked`` soon after, once, from where
+blocking is forbidden, so that somebody else can go on with the rest. Must not know sessions or packets.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from engineio_green.websocket.connection import Connection
+
+# One scale for all deadlines, never set back.
+clock = time.monotonic
+
+
+class Job(Protocol):
+    """Something for a worker to do."""
+
+    def run(self) -> None: ...
+
+    def on_blocked(self) -> None: ...
+
+
+class Wakeup(Protocol):
+    """What one request waits on. Made for one wait; any thread may wake it, any number of times, also beforehand."""
+
+    def wait(self, timeout: float | None) -> None:
+        """Return when woken, or after *timeout* seconds."""
+
+    def wake(self) -> None: ...
+
+
+class Driver(ABC):
+    """See the module's text. Every method may be called from any thread unless it says otherwise.
+
+    :param on_clock: the job to run when the moment of :meth:`set_clock` has come.
+    """
+
+    name: str
+    """The value of ``async_mode``."""
+
+    def __init__(self, on_clock: Job) -> None:
+        self.on_clock = on_clock
+
+    @classmethod
+    @abstractmethod
+    def missing(cls) -> str | None:
+        """Return what keeps this model from working in this process, as a sentence that says what to change."""
+
+    # --- connections ---------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def watch(self, connection: Connection) -> None:
+        """Run *connection* as a job whenever it is readable, until :meth:`release`. Called in the request's thread."""
+
+    @abstractmethod
+    def release(self, connection: Connection) -> None:
+        """Stop watching, and close the socket where that is safe."""
+
+    @abstractmethod
+    def pause(self, connection: Connection) -> None:
+        """Do not run it before :meth:`resume`, or tolerate that it is run and does not read."""
+
+    @abstractmethod
+    def resume(self, connection: Connection) -> None:
+        """Run it if there is something to read, then whenever it is readable."""
+
+    @abstractmethod
+    def read_again(self, connection: Connection) -> None:
+        """It has not read everything: run it again."""
+
+    @abstractmethod
+    def watch_writable(self, connection: Connection) -> None:
+        """Call its ``on_writable`` when it can be written to."""
+
+    @abstractmethod
+    def unwatch_writable(self, connection: Connection) -> None: ...
+
+    # --- work and time -------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def run_soon(self, job: Job) -> None:
+        """Run *job* in a worker."""
+
+    @abstractmethod
+    def set_clock(self, when: float) -> None:
+        """Run the clock's job at *when* on the scale of ``clock()``, or earlier if it was set to an earlier moment."""
+
+    @abstractmethod
+    def stop_clock(self) -> None:
+        """Forget the moment and stop background work; any later call starts it again."""
+
+    @abstractmethod
+    def create_wakeup(self) -> Wakeup: ...
+
+    @staticmethod
+    @abstractmethod
+    def create_lock() -> Any:
+        """Return a native lock, whatever has been monkey patched. It is held for moments only, never while waiting."""
+
+    # --- the application's ---------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def start_background_task(self, target: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Return an object with ``join()``."""
+
+    @abstractmethod
+    def sleep(self, seconds: float) -> None: ...
+
+    @abstractmethod
+    def create_queue(self, *args: Any, **kwargs: Any) -> Any: ...
+
+    @abstractmethod
+    def queue_empty(self) -> type[Exception]: ...
+
+    @abstractmethod
+    def create_event(self, *args: Any, **kwargs: Any) -> Any: ...

@@ -1,0 +1,44 @@
+"""Which driver fits: the names in the documented order, and the choice when none is named.
+
+Owns the only imports of driver modules, so that no model's library is needed but the chosen one's.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+from engineio_green.drivers.base import Driver
+from engineio_green.exceptions import DriverError
+
+# name: (module, class, what its import needs, how to get it)
+DRIVERS = {
+    "gevent": ("gevent", "GeventDriver", "gevent", 'pip install "engineio_green[gevent]"'),
+    "threading": ("threads", "ThreadDriver", "", ""),
+}
+
+
+def load_driver(name: str) -> type[Driver]:
+    """Return the driver class for an ``async_mode``. Raises :class:`DriverError` that says what is missing."""
+    try:
+        module_name, class_name, needed, remedy = DRIVERS[name]
+    except KeyError:
+        raise DriverError(f"async_mode must be one of {', '.join(map(repr, DRIVERS))}, not {name!r}") from None
+    try:
+        module = importlib.import_module(f"engineio_green.drivers.{module_name}")
+    except ImportError as exc:
+        raise DriverError(f"async_mode={name!r} needs {needed}, which is not installed ({exc}): {remedy}") from exc
+    driver: type[Driver] = getattr(module, class_name)
+    reason = driver.missing()
+    if reason:
+        raise DriverError(f"async_mode={name!r} can't work here: {reason}")
+    return driver
+
+
+def choose_driver() -> type[Driver]:
+    """Return the first model, in the documented order, that has what it needs."""
+    for name in DRIVERS:
+        try:
+            return load_driver(name)
+        except DriverError:
+            continue
+    raise DriverError("no concurrency model works in this process")

@@ -1,0 +1,317 @@
+"""The shell's record of one client: its session, its lock, its held poll, its websockets, and the messages under way.
+
+Owns the path from a readable socket to the handlers and the order in which they start. One worker at a time is at work for a
+client; when a handler blocks it, the driver says so and another worker goes on with the rest. Must not know HTTP, nor decide
+anything about the protocol: it asks the session.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from engineio_green.core.session import Closed, Reason, Session
+from engineio_green.drivers.base import Wakeup
+from engineio_green.packet import Data, Frame
+from engineio_green.websocket.connection import Connection
+from engineio_green.websocket.stream import encode_frame
+
+if TYPE_CHECKING:
+    from engineio_green.core.deadlines import Entry
+    from engineio_green.server import Server
+
+# How many handlers of one client may be blocked at once before it is not read any more.
+MAX_BLOCKED_HANDLERS = 100
+
+
+class Link:
+    """See the module's text. ``lock`` guards everything here and is never held while a handler runs or something waits."""
+
+    __slots__ = (
+        "__weakref__",
+        "_blocked",
+        "_corked",
+        "_epoch",
+        "_inbox",
+        "_paused",
+        "_running",
+        "deadline",
+        "lock",
+        "probing",
+        "server",
+        "session",
+        "user_session",
+        "wakeup",
+        "websocket",
+    )
+
+    def __init__(self, server: Server, session: Session, lock: Any) -> None:
+        self.server = server
+        self.session = session
+        self.lock = lock
+        self.user_session: dict[str, Any] | None = None
+        self.wakeup: Wakeup | None = None  # of the held poll
+        self.websocket: Connection | None = None
+        self.probing: Connection | None = None
+        self.deadline: Entry | None = None
+        self._inbox: deque[Data | Closed] = deque()  # what waits for its handler
+        self._running = False  # a worker is at work here
+        self._epoch = 0  # changes when the work is taken from a blocked worker
+        self._blocked = 0  # workers whose handler has not come back since
+        self._paused: Connection | None = None  # had something to read when it could not be read
+        self._corked = False  # what is sent waits for the end of the batch
+
+    @property
+    def sid(self) -> str:
+        return self.session.sid
+
+    @property
+    def upgraded(self) -> bool:
+        return self.session.transport == "websocket"
+
+    # --- sending -------------------------------------------------------------------------------------------------------
+
+    def send(self, frame: Frame) -> bool:
+        """Send *frame*, from any thread. Returns whether the session could take it."""
+        with self.lock:
+            if not self.session.send(frame):
+                return False
+            if not self._corked:
+                self.flush_locked()
+            return True
+
+    def flush_locked(self) -> None:
+        """Hand what the session has to its websocket, or wake its held poll."""
+        session = self.session
+        if not session.outbox:
+            return
+        connection = self.websocket
+        if connection is not None:
+            frames = session.take_frames()
+            if len(frames) == 1:
+                connection.write_locked(encode_frame(frames[0]))
+            else:
+                connection.write_locked(b"".join(map(encode_frame, frames)))
+        elif self.wakeup is not None:
+            self.wakeup.wake()
+
+    # --- receiving -----------------------------------------------------------------------------------------------------
+
+    def on_readable(self, connection: Connection) -> None:
+        """Read once, then run the handlers of what has come. Called in a worker."""
+        with self.lock:
+            if self._running or self._lagging:
+                self._paused = connection
+                connection.driver.pause(connection)
+                return
+            inbox = self._inbox
+            if connection is self.websocket:
+                self._read_locked(connection)
+            else:
+                self._read_probe_locked(connection)
+            closed = self.session.take_closed()
+            if closed is None:
+                if not inbox:
+                    return
+                item = inbox.popleft()
+            self._running = True
+            epoch = self._epoch
+            self._corked = len(inbox) > 0
+        if closed is not None:
+            self.shut_down(closed)
+            inbox.append(closed)
+            item = inbox.popleft()
+        self._work(item, epoch)
+
+    def _read_locked(self, connection: Connection) -> None:
+        receive, inbox = self.session.receive, self._inbox
+        for message in connection.read_locked():
+            event = receive(message)
+            if event is None:
+                continue
+            if event.__class__ is Closed:
+                return
+            inbox.append(event)
+        if connection.ended:
+            self._end_locked(connection)
+
+    def _end_locked(self, connection: Connection) -> None:
+        failed = connection.stream.failed
+        self.session.close(Reason.TRANSPORT_ERROR if failed else Reason.TRANSPORT_CLOSE)
+
+    def _read_probe_locked(self, connection: Connection) -> None:
+        """Read from a websocket on probation, or from one that only waits for its end."""
+        messages = connection.read_locked()
+        session = self.session
+        if connection is not self.probing:
+            return
+        for index, message in enumerate(messages):
+            answer = session.receive_probe(message)
+            if answer is not None:
+                connection.write_locked(encode_frame(answer))
+                self._wake_poll_locked()
+            elif session.upgraded:
+                self._adopt_locked(connection, messages[index + 1 :])
+                return
+            else:
+                break
+        if connection.ended or not session.upgrading:
+            session.end_upgrade()
+            self._drop_probe_locked()
+
+    def _adopt_locked(self, connection: Connection, messages: list[Any]) -> None:
+        """The websocket on probation is the transport now."""
+        self.probing, self.websocket = None, connection
+        self._wake_poll_locked()
+        self.flush_locked()
+        for message in messages:
+            event = self.session.receive(message)
+            if event.__class__ is Closed:
+                return
+            if event is not None:
+                self._inbox.append(event)
+        if connection.ended:
+            self._end_locked(connection)
+
+    def _wake_poll_locked(self) -> None:
+        if self.wakeup is not None:
+            self.wakeup.wake()
+
+    def _drop_probe_locked(self) -> None:
+        connection, self.probing = self.probing, None
+        if connection is not None:
+            connection.close_locked(1000)
+            self.server.schedule_close(connection)
+
+    def enqueue(self, messages: list[Data]) -> None:
+        """Let workers run the handlers of *messages*, which have come by POST."""
+        with self.lock:
+            self._inbox.extend(messages)
+            start = not self._running and not self._lagging
+        if start:
+            self.server.driver.run_soon(self)
+
+    # --- working -------------------------------------------------------------------------------------------------------
+
+    @property
+    def _lagging(self) -> bool:
+        return self._blocked >= MAX_BLOCKED_HANDLERS
+
+    def run(self) -> None:
+        """Run the handlers of what waits. Called in a worker."""
+        with self.lock:
+            if self._running or self._lagging or not self._inbox:
+                return
+            item = self._inbox.popleft()
+            self._running = True
+            epoch = self._epoch
+            self._corked = len(self._inbox) > 0
+        self._work(item, epoch)
+
+    def _work(self, item: Data | Closed, epoch: int) -> None:
+        handle = self.server.handle_message
+        session, inbox = self.session, self._inbox
+        while True:
+            if isinstance(item, Closed):
+                self.server.tell_closed(self, item)
+            else:
+                handle(session.sid, item)
+            with self.lock:
+                if self._epoch != epoch:
+                    self._come_back_locked()
+                    return
+                if not inbox:
+                    self._stop_working_locked()
+                    return
+                item = inbox.popleft()
+
+    def _stop_working_locked(self) -> None:
+        self._running = False
+        if self._corked:
+            self._corked = False
+            self.flush_locked()
+        self._resume_locked()
+
+    def _resume_locked(self) -> None:
+        connection, self._paused = self._paused, None
+        if connection is not None and not connection.closed:
+            connection.driver.resume(connection)
+
+    def on_blocked(self) -> None:
+        """A handler has blocked its worker: what was sent goes out, and another worker goes on. Never blocks."""
+        with self.lock:
+            if not self._running:
+                return
+            self._corked = False
+            self.flush_locked()
+            if not self.server.settings.async_handlers:
+                return
+            self._epoch += 1
+            self._running = False
+            self._blocked += 1
+            self._go_on_locked()
+
+    def _come_back_locked(self) -> None:
+        """The handler of a worker that was given up for blocked has returned."""
+        self._blocked -= 1
+        if not self._running:
+            self._go_on_locked()
+
+    def _go_on_locked(self) -> None:
+        if self._lagging:
+            return
+        if self._inbox:
+            self.server.driver.run_soon(self)
+        self._resume_locked()
+
+    # --- time and end --------------------------------------------------------------------------------------------------
+
+    def on_deadline(self, now: float) -> float | None:
+        """Do what is due; the server's clock calls this in a worker."""
+        session = self.session
+        with self.lock:
+            session.tick(now)
+            if self.probing is not None and not session.upgrading:
+                self._drop_probe_locked()
+            if not self._corked:
+                self.flush_locked()
+            self.deadline = None
+            when = session.next_moment()
+        self.settle()
+        return when
+
+    def settle(self) -> None:
+        """Carry out the end of the session if it has just ended. Called without the lock after any call of the session."""
+        with self.lock:
+            closed = self.session.take_closed()
+        if closed is not None:
+            self.finish(closed)
+
+    def finish(self, closed: Closed) -> None:
+        """Shut down and tell the application, after the messages that came before."""
+        self.shut_down(closed)
+        with self.lock:
+            if self._inbox or (self._running and not self.server.settings.async_handlers):
+                self._inbox.append(closed)
+                waiting = not self._running and not self._lagging
+            else:
+                waiting = None
+        if waiting is None:
+            self.server.tell_closed(self, closed)
+        elif waiting:
+            self.server.driver.run_soon(self)
+
+    def shut_down(self, closed: Closed) -> None:
+        """End what the session had: its held poll, its websockets, its deadline."""
+        with self.lock:
+            self._corked = False
+            self.flush_locked()
+            self._wake_poll_locked()
+            for connection in (self.websocket, self.probing):
+                if connection is not None and not connection.closed:
+                    connection.close_locked(closed.code)
+                    self.server.schedule_close(connection)
+            self.probing = None
+        self.server.forget_deadline(self)
+
+

@@ -1,0 +1,187 @@
+"""How each WSGI server gives up its socket, and the bytes that it has already read from it.
+
+Owns the knowledge of servers. Must not know what the socket is for. The server's own socket object stays behind as a
+*husk*: it swallows what is written and reads as ended, so that the server finishes the request in its usual way - with an
+access log line, and without an exception that a debugger or an error page would show - and touches nothing of ours.
+"""
+
+from __future__ import annotations
+
+import _socket
+import io
+import ssl
+import threading
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+# The C class: monkey patching replaces socket.socket, and it is a third of its size.
+RawSocket = _socket.socket
+
+
+class Taken(NamedTuple):
+    """A connection that is ours now: the non-blocking socket, and what the server had read beyond the request.
+
+    An *attached* one still belongs to the server too (its TLS state can't move): the request must not return while it is used.
+    """
+
+    sock: Any
+    extra: bytes
+    attached: bool
+
+
+class _Husk:
+    """Mixed into the class of a server's socket once its descriptor is gone."""
+
+    __slots__ = ()
+
+    def send(self, data: Any, *args: Any) -> int:
+        return memoryview(data).nbytes
+
+    def sendall(self, data: Any, *args: Any) -> None:
+        return None
+
+    def recv(self, *args: Any) -> bytes:
+        return b""
+
+    def recv_into(self, *args: Any) -> int:
+        return 0
+
+    def settimeout(self, value: Any) -> None:
+        return None
+
+    def setblocking(self, flag: Any) -> None:
+        return None
+
+    def shutdown(self, how: Any) -> None:
+        return None
+
+    def setsockopt(self, *args: Any) -> None:
+        return None
+
+    def fileno(self) -> int:
+        descriptor: int = _ended_socket().fileno()
+        return descriptor
+
+
+_husk_classes: dict[type, type] = {}
+_ended: list[Any] = []
+_ended_lock = threading.Lock()
+
+
+def _ended_socket() -> Any:
+    """Return a socket whose peer is gone: for servers that select on the husk before they let go of it."""
+    with _ended_lock:
+        if not _ended:
+            ours, theirs = _socket.socketpair()
+            theirs.close()
+            _ended.append(ours)
+    return _ended[0]
+
+
+def _make_husk(sock: Any) -> None:
+    cls = type(sock)
+    if cls not in _husk_classes:
+        _husk_classes[cls] = type(f"Detached{cls.__name__.capitalize()}", (_Husk, cls), {"__slots__": ()})
+    sock.__class__ = _husk_classes[cls]
+
+
+class TlsSocket:
+    """A TLS socket of the server with the manners of a plain non-blocking one."""
+
+    __slots__ = ("_sock",)
+
+    def __init__(self, sock: Any) -> None:
+        self._sock = sock
+        sock.setblocking(False)
+
+    def recv(self, size: int) -> bytes:
+        """Read until *size* bytes or nothing more: what stayed in the TLS layer would wake no poller."""
+        data = b""
+        while len(data) < size:
+            try:
+                more = self._sock.recv(size - len(data))
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                if data:
+                    break
+                raise BlockingIOError from None
+            except OSError:
+                more = b""
+            if not more:
+                break
+            data += more
+        return data
+
+    def send(self, data: bytes) -> int:
+        try:
+            return int(self._sock.send(data))
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise BlockingIOError from None
+
+    def fileno(self) -> int:
+        return int(self._sock.fileno())
+
+    def shutdown(self, how: int) -> None:
+        self._sock.shutdown(how)
+
+    def setsockopt(self, *args: Any) -> None:
+        self._sock.setsockopt(*args)
+
+    def close(self) -> None:
+        """Leave the closing to the server, which does it when the request returns."""
+        _make_husk(self._sock)
+
+
+def find_socket(environ: Mapping[str, Any]) -> Any:
+    """Return the socket object of the server that made *environ*, or ``None`` for a server that does not show it."""
+    for key in ("gunicorn.socket", "werkzeug.socket", "gunicorn.sock"):
+        if key in environ:
+            return environ[key]
+    source: Any = environ.get("wsgi.input")
+    if hasattr(source, "get_socket"):  # eventlet.wsgi
+        return source.get_socket()
+    return getattr(getattr(_reader(source), "raw", None), "_sock", None)
+
+
+def _reader(source: Any) -> Any:
+    """Return the buffered file that a server reads requests from: pywsgi and eventlet keep it in ``wsgi.input``."""
+    for name in ("rfile", "_rfile"):
+        if hasattr(source, name):
+            return getattr(source, name)
+    return source
+
+
+def can_take(environ: Mapping[str, Any]) -> bool:
+    """Tell whether :func:`take` will work for a request of this connection."""
+    return find_socket(environ) is not None
+
+
+def take(environ: Mapping[str, Any]) -> Taken | None:
+    """Take the connection of a request over. Returns ``None`` when the server does not show its socket."""
+    sock = find_socket(environ)
+    if sock is None:
+        return None
+    source = environ.get("wsgi.input")
+    if isinstance(sock, ssl.SSLSocket) or hasattr(sock, "_sslobj"):
+        return Taken(TlsSocket(sock), _read_ahead(source), True)
+    family, kind, proto = sock.family, sock.type, sock.proto
+    inner = getattr(sock, "fd", sock)  # eventlet keeps the real socket inside its own
+    descriptor = inner.detach()
+    _make_husk(sock)
+    raw = RawSocket(family, kind, proto, descriptor)
+    raw.setblocking(False)
+    return Taken(raw, _read_ahead(source), False)
+
+
+def _read_ahead(source: Any) -> bytes:
+    """Take what the server's parser has read beyond the request out of its buffer, without touching the socket."""
+    unreader = getattr(getattr(source, "reader", None), "unreader", None)
+    if unreader is not None:  # gunicorn
+        data = bytes(unreader.buf.getvalue())
+        unreader.buf = io.BytesIO()
+        return data
+    reader = _reader(source)
+    peek = getattr(reader, "peek", None)
+    if peek is None:
+        return b""
+    data = bytes(peek())
+    return bytes(reader.read(len(data))) if data else b""
