@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
     for name, (module, summary) in COMMANDS.items():
         command = importlib.import_module(module)
-        own_parser = commands.add_parser(name, help=summary, description=command.__doc__.splitlines()[0])
+        own_parser = commands.add_parser(name, help=summary, description=(command.__doc__ or summary).splitlines()[0])
         command.add_arguments(own_parser)
         own_parser.set_defaults(run=command.run)
     chosen = parser.parse_args(arguments)

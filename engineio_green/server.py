@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -169,7 +169,7 @@ class Server:
 
     # --- requests ------------------------------------------------------------------------------------------------------
 
-    def handle_request(self, environ: Environ, start_response: StartResponse) -> list[bytes]:
+    def handle_request(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request: the WSGI entry point. Returns the body. Called in the request's own thread or greenlet."""
         request = Request(environ)
         decision = decide(request, self.settings, self._sessions)
@@ -192,8 +192,11 @@ class Server:
         if response is None:
             start_response("101 Switching Protocols", _SWITCHED)
             return []
+        if ("Connection", "close") in response.headers:
+            takeover.end_after_response(start_response)
         start_response(response.status, response.headers)
-        return [response.body]
+        sock = takeover.find_socket(environ)
+        return [response.body] if sock is None else takeover.OneWrite(response.body, sock)
 
     def _refuse(self, refusal: Refusal, request: Request) -> Response:
         if self._debug:
@@ -295,7 +298,8 @@ class Server:
         """Let the driver watch the websocket; an attached one keeps the request until it has closed."""
         if not connection.closed:
             self.driver.watch(connection)
-            self.driver.read_again(connection)
+            if connection.has_buffered:
+                self.driver.run_soon(connection)
         if connection.attachment is not None and not connection.closed:
             connection.attachment.wait(None)
 

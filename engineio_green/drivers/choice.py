@@ -12,6 +12,7 @@ from engineio_green.exceptions import DriverError
 
 # name: (module, class, what its import needs, how to get it)
 DRIVERS = {
+    "eventlet": ("eventlet", "EventletDriver", "eventlet", 'pip install "engineio_green[eventlet]"'),
     "gevent": ("gevent", "GeventDriver", "gevent", 'pip install "engineio_green[gevent]"'),
     "threading": ("threads", "ThreadDriver", "", ""),
 }

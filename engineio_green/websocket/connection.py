@@ -121,6 +121,11 @@ class Connection:
                 self._half_close_locked()
         return messages
 
+    @property
+    def has_buffered(self) -> bool:
+        """Whether there may be something to read that the kernel does not know of any more."""
+        return bool(self._read_ahead) or self.attachment is not None
+
     # --- writing ---------------------------------------------------------------------------------------------------------
 
     @property

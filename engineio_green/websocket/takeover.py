@@ -59,22 +59,21 @@ class _Husk:
         return None
 
     def fileno(self) -> int:
-        descriptor: int = _ended_socket().fileno()
-        return descriptor
+        return _ended_descriptor()
 
 
 _husk_classes: dict[type, type] = {}
-_ended: list[Any] = []
+_ended: list[int] = []
 _ended_lock = threading.Lock()
 
 
-def _ended_socket() -> Any:
+def _ended_descriptor() -> int:
     """Return a socket whose peer is gone: for servers that select on the husk before they let go of it."""
     with _ended_lock:
         if not _ended:
             ours, theirs = _socket.socketpair()
             theirs.close()
-            _ended.append(ours)
+            _ended.append(ours.detach())  # for the life of the process
     return _ended[0]
 
 
@@ -185,3 +184,55 @@ def _read_ahead(source: Any) -> bytes:
         return b""
     data = bytes(peek())
     return bytes(reader.read(len(data))) if data else b""
+
+
+class OneWrite:
+    """A response body that leaves together with its headers, at once.
+
+    WSGI servers write headers and body apart; without this the second part waits for the acknowledgement of the first,
+    which the peer delays by 40 ms. The kernel holds the parts back until the server has asked for more body.
+    """
+
+    __slots__ = ("_body", "_sock")
+
+    def __init__(self, body: bytes, sock: Any) -> None:
+        self._body: bytes | None = body
+        self._sock = sock
+        self._set(_TCP_NODELAY, 1)
+        if _TCP_CORK is not None:
+            self._set(_TCP_CORK, 1)
+
+    def __len__(self) -> int:
+        return 1
+
+    def __iter__(self) -> OneWrite:
+        return self
+
+    def __next__(self) -> bytes:
+        body, self._body = self._body, None
+        if body is not None:
+            return body
+        self.close()
+        raise StopIteration
+
+    def close(self) -> None:
+        if self._sock is not None and _TCP_CORK is not None:
+            self._set(_TCP_CORK, 0)
+        self._sock = None
+
+    def _set(self, option: int, value: int) -> None:
+        try:
+            self._sock.setsockopt(_socket.IPPROTO_TCP, option, value)
+        except OSError:
+            pass  # a Unix socket, or one that is gone
+
+
+_TCP_NODELAY = _socket.TCP_NODELAY
+_TCP_CORK: int | None = getattr(_socket, "TCP_CORK", None)
+
+
+def end_after_response(start_response: Any) -> None:
+    """Make the server close the connection after this response: gunicorn does not listen to a ``Connection`` header."""
+    force_close = getattr(getattr(start_response, "__self__", None), "force_close", None)
+    if force_close is not None:
+        force_close()

@@ -1,0 +1,87 @@
+"""The programs that the interop tests need besides Python: found here, installed where they can be, and named when they are missing.
+
+Knows nothing of servers or of Engine.IO. A missing program is a failure with a sentence that says what to do: a test that is skipped
+on the one machine that matters has tested nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+HERE = Path(__file__).parent
+NODE_MODULES = HERE / "node_modules"
+CLIENT = "engine.io-client"
+INSTALL = "apt-get install nodejs npm chromium"
+NPM_SECONDS = 100  # under the limit that pytest-timeout sets for one test, so that the sentence below is what one reads
+
+
+class ToolMissing(Exception):
+    """Something that these tests need is not on this machine; the text says what, and how to get it."""
+
+
+def find_program(what: str, *names: str, variable: str) -> str:
+    """Path of the first of `names` on PATH; the environment's `variable` goes first."""
+    chosen = os.environ.get(variable)
+    for name in [chosen] if chosen else names:
+        path = shutil.which(name)
+        if path is not None:
+            return path
+    looked_for = f"{variable}={chosen}" if chosen else " or ".join(names)
+    raise ToolMissing(
+        f"The interop tests need {what}, and {looked_for} is not on PATH. Get it with `{INSTALL}` (Debian's names), "
+        f"or set {variable} to the program."
+    )
+
+
+def find_node() -> str:
+    return find_program("Node.js 18 or newer", "node", "nodejs", variable="NODE")
+
+
+def find_chromium() -> str:
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    return find_program("a Chromium", *names, variable="CHROMIUM")
+
+
+def client_is_installed() -> bool:
+    """True when node_modules holds the very version of the client that package-lock.json names."""
+    try:
+        locked = json.loads((HERE / "package-lock.json").read_text())["packages"][f"node_modules/{CLIENT}"]["version"]
+        return bool(json.loads((NODE_MODULES / CLIENT / "package.json").read_text())["version"] == locked)
+    except (OSError, KeyError, ValueError):
+        return False
+
+
+def install_client(report: Callable[[str], None]) -> None:
+    """Install the JavaScript client as package-lock.json names it; `report` gets a line before anything slow starts."""
+    if client_is_installed():
+        return
+    npm = find_program("npm", "npm", variable="NPM")
+    report(f"installing the JavaScript client: npm ci in {HERE} (once, some seconds) ...")
+    command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    environment = {**os.environ, "PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD": "1", "NO_UPDATE_NOTIFIER": "1"}
+    try:
+        done = subprocess.run(
+            command,
+            cwd=HERE,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=NPM_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        raise ToolMissing(
+            f"`npm ci` in {HERE} did not end within {NPM_SECONDS} s: the interop tests need {CLIENT} from the npm registry. "
+            "Check the network and run it by hand."
+        )
+    if done.returncode != 0 or not client_is_installed():
+        raise ToolMissing(
+            f"`npm ci` in {HERE} failed (status {done.returncode}): the interop tests need {CLIENT} from the npm registry. "
+            f"npm said:\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+        )
+    report("the JavaScript client is installed")

@@ -1,0 +1,242 @@
+"""The application under test: echoes, obeys a few commands, keeps a journal that the test reads over plain HTTP.
+
+Runs inside the server's process, never in the test's. `SCENARIO_ASYNC_MODE` names the driver, `SCENARIO_OPTIONS` holds the
+server's options as JSON, where a string `"$name"` stands for the callable `name` of `CALLABLES`. gunicorn imports `app`.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import parse_qs
+
+import engineio_green
+
+logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+
+ASYNC_MODE = os.environ["SCENARIO_ASYNC_MODE"]
+
+CALLABLES: dict[str, Callable[..., Any]] = {
+    "origin_good": lambda origin: origin == "http://good.example",
+    "origin_and_path": lambda origin, environ: origin == "http://good.example" and "pass=1" in environ["QUERY_STRING"],
+    "max_age": lambda: "3600",
+    "not_blocked": lambda environ: "blocked=1" not in environ["QUERY_STRING"],
+}
+
+
+def resolve(value: Any) -> Any:
+    """JSON cannot carry a callable: put in the one that is named."""
+    if isinstance(value, str) and value.startswith("$"):
+        return CALLABLES[value[1:]]
+    if isinstance(value, dict):
+        return {key: resolve(item) for key, item in value.items()}
+    return [resolve(item) for item in value] if isinstance(value, list) else value
+
+
+options = resolve(json.loads(os.environ.get("SCENARIO_OPTIONS", "{}")))
+# A logger of the application, open from WARNING on: what the server has to say must reach the log that the test reads.
+options.setdefault("logger", logging.getLogger("scenario.engineio"))
+eio = engineio_green.Server(async_mode=ASYNC_MODE, **options)
+
+journal: dict[str, list[tuple[str, Any]]] = {}
+started_at = time.monotonic()
+
+
+def note(sid: str, what: str, detail: Any = None) -> None:
+    journal.setdefault(sid, []).append((what, detail))
+
+
+def start_native_thread(function: Callable[[], None]) -> None:
+    """A thread of the operating system even where `threading` is patched."""
+    if "gevent" in ASYNC_MODE:
+        from gevent.monkey import get_original
+
+        start = get_original("_thread", "start_new_thread")
+    elif ASYNC_MODE == "eventlet":
+        from eventlet import patcher
+
+        start = patcher.original("_thread").start_new_thread
+    else:
+        from _thread import start_new_thread as start
+    start(function, ())
+
+
+# commands: a message {"cmd": name, ...} calls the function of that name
+
+
+def broadcast(sid: str, command: dict[str, Any]) -> None:
+    for receiver in list(eio.sockets):
+        eio.send(receiver, command["data"])
+
+
+def send_to(sid: str, command: dict[str, Any]) -> None:
+    eio.send(command["sid"], command["data"])
+
+
+def send_many(sid: str, command: dict[str, Any]) -> None:
+    filling = "x" * command.get("size", 0)
+    for number in range(command["n"]):
+        eio.send(sid, f"{number}:{filling}")
+
+
+def send_binary(sid: str, command: dict[str, Any]) -> None:
+    eio.send(sid, bytes(number % 256 for number in range(command["n"])))
+
+
+def disconnect(sid: str, command: dict[str, Any]) -> None:
+    """Send `n` messages, then disconnect this client, or the one that is named."""
+    send_many(sid, {"n": command.get("n", 0)})
+    eio.disconnect(command.get("sid", sid))
+
+
+def block(sid: str, command: dict[str, Any]) -> None:
+    note(sid, "block-start", command.get("tag"))
+    eio.sleep(command["seconds"])
+    note(sid, "block-end", command.get("tag"))
+    eio.send(sid, f"unblocked {command.get('tag')}")
+
+
+def fail(sid: str, command: dict[str, Any]) -> None:
+    raise RuntimeError("scenario: the message handler fails")
+
+
+def thread_send(sid: str, command: dict[str, Any]) -> None:
+    """Send from a thread that neither the driver nor the hub knows."""
+
+    def run() -> None:
+        send_many(sid, command)
+
+    start_native_thread(run)
+
+
+def ticker(sid: str, command: dict[str, Any]) -> None:
+    """Send `tick 0`, `tick 1`, ... from a background task, `interval` seconds apart."""
+
+    def run() -> None:
+        for number in range(command["n"]):
+            eio.send(sid, f"tick {number}")
+            eio.sleep(command["interval"])
+
+    eio.start_background_task(run)
+
+
+def count_in_session(sid: str, command: dict[str, Any]) -> None:
+    with eio.session(sid) as session:
+        session["count"] = session.get("count", 0) + 1
+    eio.send(sid, eio.get_session(sid))
+
+
+def save_session(sid: str, command: dict[str, Any]) -> None:
+    eio.save_session(sid, command["session"])
+    eio.send(sid, eio.get_session(sid))
+
+
+def tell_transport(sid: str, command: dict[str, Any]) -> None:
+    eio.send(sid, eio.transport(sid))
+
+
+COMMANDS = {
+    function.__name__: function
+    for function in (
+        broadcast,
+        send_to,
+        send_many,
+        send_binary,
+        disconnect,
+        block,
+        fail,
+        thread_send,
+        ticker,
+        count_in_session,
+        save_session,
+        tell_transport,
+    )
+}
+
+REFUSALS: dict[str, Any] = {"false": False, "string": "go away", "dict": {"why": "no ticket"}, "list": [1, 2], "int": 7}
+
+
+@eio.on("connect")
+def on_connect(sid: str, environ: dict[str, Any]) -> Any:
+    query = {name: values[-1] for name, values in parse_qs(environ.get("QUERY_STRING", "")).items()}
+    note(sid, "connect-start")
+    if "delay" in query:
+        eio.sleep(float(query["delay"]))
+    for number in range(int(query.get("hello", 0))):
+        eio.send(sid, f"hello {number}")
+    note(sid, "connect-end")
+    refusal = query.get("reject")
+    if refusal == "raise":
+        raise RuntimeError("scenario: the connect handler fails")
+    return REFUSALS[refusal] if refusal else True
+
+
+@eio.on("message")
+def on_message(sid: str, data: Any) -> None:
+    note(sid, "message", f"{type(data).__name__}:{str(data)[:100]}")
+    command = COMMANDS.get(data.get("cmd", "")) if isinstance(data, dict) else None
+    if command:
+        command(sid, data)
+    else:
+        eio.send(sid, data)
+
+
+@eio.on("disconnect")
+def on_disconnect(sid: str, reason: str) -> None:
+    note(sid, "disconnect", reason)
+    if journal[sid][:-1] and any(detail == "str:fail on disconnect" for _, detail in journal[sid]):
+        raise RuntimeError("scenario: the disconnect handler fails")
+
+
+# what the test reads
+
+
+def count_greenlets() -> int:
+    try:
+        from greenlet import greenlet
+    except ImportError:
+        return 0
+    gc.collect()
+    return sum(1 for thing in gc.get_objects() if isinstance(thing, greenlet) and not thing.dead)
+
+
+def resident_kilobytes() -> int:
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:"))
+
+
+def stats() -> dict[str, Any]:
+    return {
+        "pid": os.getpid(),
+        "threads": len(os.listdir("/proc/self/task")),
+        "greenlets": count_greenlets(),
+        "descriptors": len(os.listdir("/proc/self/fd")),
+        "resident_kilobytes": resident_kilobytes(),
+        "sessions": len(eio.sockets),
+        "connects": sum(1 for entries in journal.values() if ("connect-end", None) in entries),
+        "uptime": time.monotonic() - started_at,
+    }
+
+
+def other_app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    query = {name: values[-1] for name, values in parse_qs(environ.get("QUERY_STRING", "")).items()}
+    path = environ.get("PATH_INFO", "")
+    if path == "/stats":
+        answer: Any = stats()
+    elif path == "/events":
+        answer = journal.get(query["sid"], [])
+    else:
+        start_response("404 Not Found", [("Content-Type", "text/plain"), ("Content-Length", "9")])
+        return [b"not here\n"]
+    body = json.dumps(answer).encode()
+    start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+    return [body]
+
+
+app = engineio_green.WSGIApp(eio, other_app)

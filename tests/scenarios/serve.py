@@ -1,0 +1,80 @@
+"""Run the scenario application on a server that has no command of its own: `python -m scenarios.serve SERVER PORT`.
+
+Owns how each server is started. gunicorn is started by its own command, see `servers.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import Any
+
+
+def tls_files() -> tuple[str, str] | None:
+    cert = os.environ.get("SCENARIO_CERT")
+    return (cert, os.environ["SCENARIO_KEY"]) if cert else None
+
+
+def serve_pywsgi(port: int) -> None:
+    from gevent import pywsgi, signal_handler
+
+    from .app import app
+
+    files = tls_files()
+    arguments: dict[str, Any] = {"certfile": files[0], "keyfile": files[1]} if files else {}
+    server = pywsgi.WSGIServer(("127.0.0.1", port), app, **arguments)
+    signal_handler(signal.SIGTERM, server.stop, 0.5)
+    server.serve_forever()
+
+
+def serve_pywsgi_patched(port: int) -> None:
+    from gevent import monkey
+
+    monkey.patch_all()
+    serve_pywsgi(port)
+
+
+def serve_werkzeug(port: int) -> None:
+    from werkzeug.serving import run_simple
+
+    from .app import app
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    run_simple("127.0.0.1", port, app, threaded=True, ssl_context=tls_files())
+
+
+def serve_eventlet(port: int) -> None:
+    import eventlet
+    import eventlet.wsgi
+
+    from .app import app
+
+    def run() -> None:
+        eventlet.wsgi.server(eventlet.listen(("127.0.0.1", port)), app)
+
+    task = eventlet.spawn(run)
+    signal.signal(signal.SIGTERM, lambda *_: task.kill())
+    try:
+        task.wait()
+    except eventlet.greenlet.GreenletExit:
+        pass  # the way a greenlet that was told to end ends
+
+
+def serve_eventlet_patched(port: int) -> None:
+    import eventlet
+
+    eventlet.monkey_patch()
+    serve_eventlet(port)
+
+
+SERVERS = {
+    "pywsgi": serve_pywsgi,
+    "pywsgi-patched": serve_pywsgi_patched,
+    "werkzeug": serve_werkzeug,
+    "eventlet": serve_eventlet,
+    "eventlet-patched": serve_eventlet_patched,
+}
+
+if __name__ == "__main__":
+    SERVERS[sys.argv[1]](int(sys.argv[2]))

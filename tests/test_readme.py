@@ -1,0 +1,152 @@
+"""The README is true: each command and each program in it is run, and its tables are compared with the package."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from programs import ROOT, Program, check_echo, environment, free_port, gunicorn_arguments
+
+from engineio_green.core.settings import OPTION_NAMES
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+# As the compatible API documents them; everything else is an addition that the README has to name.
+DOCUMENTED_OPTIONS = {
+    *("async_mode", "ping_interval", "ping_timeout", "max_http_buffer_size", "allow_upgrades", "http_compression"),
+    *("compression_threshold", "cookie", "cors_allowed_origins", "cors_credentials", "logger", "json", "async_handlers"),
+    *("monitor_clients", "transports"),
+}
+FULL_TEST_RUN = 'pip install -e ".[test]" && python -m pytest'
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def first_line(text: str) -> str:
+    return text.splitlines()[0]
+
+
+SERVERS = [block for block in blocks("python") if "5000" in block]
+SNIPPETS = [block for block in blocks("python") if "5000" not in block]
+COMMANDS = [block.strip() for block in blocks("sh") if block.strip() != FULL_TEST_RUN]
+
+
+def is_installed(requirement: Requirement) -> bool:
+    try:
+        return metadata.version(requirement.name) in requirement.specifier
+    except metadata.PackageNotFoundError:
+        return False
+
+
+def is_satisfied(command: str) -> bool:
+    """Whether this interpreter already has what `pip install -e ".[extra,...]"` would install."""
+    extras = re.fullmatch(r'pip install -e "\.\[([\w,]+)\]"', command)
+    assert extras, f"a kind of installation that this test can't judge: {command}"
+    own = metadata.distribution("engineio_green")
+    wanted = [Requirement(line) for line in own.requires or ()]
+    needed = [
+        requirement
+        for requirement in wanted
+        if requirement.marker is None or any(requirement.marker.evaluate({"extra": extra}) for extra in extras[1].split(","))
+    ]
+    return all(is_installed(requirement) for requirement in needed)
+
+
+@contextmanager
+def prepared(command: str, tmp_path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """The command without its installation part, which is done in a fresh environment where it is not satisfied here."""
+    install, joined, rest = command.partition(" && ")
+    if not joined:
+        yield command, {}
+    elif is_satisfied(install):
+        yield rest, {}
+    else:
+        subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+        path = f"{tmp_path / 'venv' / 'bin'}:{environment()['PATH']}"
+        subprocess.run(install, shell=True, check=True, cwd=ROOT, env=environment({"PATH": path}))
+        yield rest, {"PATH": path}
+
+
+def with_port(command: str, port: int) -> str:
+    """The command on a port that was free; gunicorn is told by its environment instead."""
+    if "gunicorn" in command:
+        return command
+    if re.search(r"examples/(chat|flask_app)\.py$", command):
+        return f"{command} {port}"
+    return f"{command} --port {port}"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command_of_the_readme_starts_a_server_that_echoes(command: str, tmp_path: Path):
+    port = free_port()
+    with prepared(command, tmp_path) as (rest, env):
+        env["GUNICORN_CMD_ARGS"] = gunicorn_arguments(port)
+        with Program(with_port(rest, port), env) as program:
+            program.wait_for_answer(f"http://127.0.0.1:{port}/")
+            if "demo" in command:
+                assert program.interrupt() == 0
+            else:
+                check_echo_or_join(command, port)
+    assert "Traceback" not in program.output, program.output
+
+
+def check_echo_or_join(command: str, port: int) -> None:
+    """The chat answers nobody who has not joined; its own test speaks to it."""
+    if "chat" not in command:
+        check_echo(f"http://127.0.0.1:{port}/")
+
+
+@pytest.mark.parametrize("source", SERVERS, ids=first_line)
+def test_server_of_the_readme_echoes(source: str, tmp_path: Path):
+    port = free_port()
+    script = tmp_path / "program.py"
+    script.write_text(source.replace("5000", str(port)), encoding="utf-8")
+    with Program([sys.executable, str(script)], cwd=tmp_path) as program:
+        program.wait_for_answer(f"http://127.0.0.1:{port}/")
+        check_echo(f"http://127.0.0.1:{port}/")
+    assert "Traceback" not in program.output, program.output
+
+
+@pytest.mark.parametrize("source", SNIPPETS, ids=first_line)
+def test_snippet_of_the_readme_runs(source: str, tmp_path: Path):
+    with Program([sys.executable, "-c", source], cwd=tmp_path) as program:
+        assert program.wait() == 0, program.output
+    assert program.output == ""
+
+
+def test_first_two_commands_are_the_demo_and_the_tests():
+    demo, tests = blocks("sh")[:2]
+    assert demo.strip() == 'pip install -e ".[gevent]" && python -m engineio_green demo'
+    assert tests.strip() == FULL_TEST_RUN
+
+
+def test_ci_runs_the_test_command_of_this_file():
+    # This very test is part of that run, so it only looks: either the line itself, or its extraction from here.
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert FULL_TEST_RUN in script or ("README.md" in script and "pytest" in script)
+
+
+def test_every_command_is_one_line_alone_in_its_block():
+    for block in blocks("sh"):
+        assert len(block.splitlines()) == 1, block
+        assert shlex.split(block)
+
+
+def test_table_of_options_names_every_addition_and_nothing_else():
+    section = README.partition("## Options")[2].partition("\n## ")[0]
+    named = set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))
+    assert named == OPTION_NAMES - DOCUMENTED_OPTIONS
+
+
+def test_every_file_that_the_readme_names_exists():
+    for path in re.findall(r"\]\((\w[\w./]*)\)|`((?:examples|tests|\.ci)/[\w./]*)`", README):
+        assert (ROOT / "".join(path)).exists(), path
