@@ -129,10 +129,11 @@ def test_first_two_commands_are_the_demo_and_the_tests():
     assert tests.strip() == FULL_TEST_RUN
 
 
-def test_ci_runs_the_test_command_of_this_file():
-    # This very test is part of that run, so it only looks: either the line itself, or its extraction from here.
-    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    assert FULL_TEST_RUN in script or ("README.md" in script and "pytest" in script)
+def test_ci_runs_exactly_the_test_command_of_this_file():
+    # This test is part of that very run, so it only asks the script's own function which command it would take.
+    ask = "fail() { exit 1; }; source <(sed -n '/^test_command() {/,/^}/p' .ci/run); test_command"
+    answer = subprocess.run(["bash", "-euc", ask], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert answer.stdout == f"{FULL_TEST_RUN}\n"
 
 
 def test_every_command_is_one_line_alone_in_its_block():

@@ -15,7 +15,8 @@ from websockets.utils import accept_key
 
 def find_fault(environ: Mapping[str, Any]) -> str | None:
     """Return what is wrong with an upgrade request, in a few words, or ``None``."""
-    if environ.get("SERVER_PROTOCOL", "HTTP/1.1") != "HTTP/1.1":
+    # eventlet.wsgi names its own version there, 1.0, whatever the client's is.
+    if environ.get("SERVER_PROTOCOL", "HTTP/1.1") != "HTTP/1.1" and "eventlet.input" not in environ:
         return "a websocket needs HTTP/1.1"
     if not environ.get("HTTP_HOST"):
         return "no Host header"

@@ -30,9 +30,7 @@ class Taken(NamedTuple):
 
 
 class _Husk:
-    """Mixed into the class of a server's socket once its descriptor is gone."""
-
-    __slots__ = ()
+    """What a server's socket does once its descriptor is gone: these methods go into a subclass of its class."""
 
     def send(self, data: Any, *args: Any) -> int:
         return memoryview(data).nbytes
@@ -80,7 +78,10 @@ def _ended_descriptor() -> int:
 def _make_husk(sock: Any) -> None:
     cls = type(sock)
     if cls not in _husk_classes:
-        _husk_classes[cls] = type(f"Detached{cls.__name__.capitalize()}", (_Husk, cls), {"__slots__": ()})
+        methods = {name: value for name, value in vars(_Husk).items() if callable(value)}
+        _husk_classes[cls] = type(f"Detached{cls.__name__.capitalize()}", (cls,), {"__slots__": (), **methods})
+    for name in getattr(sock, "__dict__", {}).keys() & vars(_Husk).keys():
+        delattr(sock, name)  # eventlet keeps bound methods of the inner socket there
     sock.__class__ = _husk_classes[cls]
 
 

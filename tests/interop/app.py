@@ -4,12 +4,12 @@ What a client wants is in the query of its handshake:
 
     (nothing)        every message comes back as it is
     collect=1        messages are only written down
-    stream=<count>   as collect, and the server sends `count` numbered messages of its own accord, through the upgrade
+    stream=<count>   as collect, and the server sends `count` numbered messages of its own accord, upgrade or not
     refuse=<text>    the connect handler refuses with that text
     tag=<text>       a name that the test has made up, to find this client in the journal while it runs
 
-and `{"do": "disconnect"}` as a message makes the server say "bye" and end the session. `GET /journal?sid=...` (or `tag=`) tells, as
-JSON, what the application has seen of a client: that is how a test compares both ends.
+and `{"do": "disconnect"}` as a message makes the server say "bye" and end the session. `GET /journal?sid=...` (or `tag=`)
+tells, as JSON, what the application has seen of a client: that is how a test compares both ends.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class InteropApp:
         self.journal.disconnected(sid, reason)
 
     def stream(self, sid: str, count: int) -> None:
-        """Number after number, slowly until the client is on its websocket, so that the change of transport falls in the middle."""
+        """Number after number, slowly until the client is on its websocket: the change of transport falls in the middle."""
         kept_for_later = count // 10
         for number in range(count):
             while self.transport_of(sid) == "polling":

@@ -1,7 +1,7 @@
 // What the official client does in each test: the same code in Node and in the browser.
 //
-// A case gets `connect(url, options)` and the test's arguments, and returns facts as plain JSON; it judges nothing except whether two large
-// things are equal. The tests in Python do the asserting. No case waits for a fixed time unless the time itself is under test.
+// A case gets `connect(url, options)` and the test's arguments, and returns facts as plain JSON; it judges nothing except
+// whether two large things are equal. The tests in Python do the asserting. Every wait is for a condition, with a deadline.
 
 const PATIENCE = 20_000; // ms until a case gives up; its error then tells what it had seen
 
@@ -52,7 +52,8 @@ class Client {
     return this.events.filter((name) => name === event).length;
   }
 
-  // Resolves when `condition()` holds; looks again after every event and message. Rejects when the connection or its upgrade fails first.
+  // Resolves when `condition()` holds; looks again after every event and message. Rejects when the connection or its upgrade
+  // fails first.
   until(what, condition, patience = PATIENCE) {
     return new Promise((resolve, reject) => {
       const end = (settle, value) => {
@@ -128,7 +129,8 @@ function build(message) {
   return bytes;
 }
 
-// What the client received -> {text} or {bytes}. An empty text reaches the listener as undefined: the parser leaves out data that is empty.
+// What the client received -> {text} or {bytes}. An empty text reaches the listener as undefined: the client's parser leaves
+// out data that is empty.
 function describe(data) {
   if (data === undefined) return { text: "" };
   if (typeof data === "string") return { text: data };
@@ -136,7 +138,8 @@ function describe(data) {
 }
 
 function asBytes(data) {
-  return data instanceof ArrayBuffer ? new Uint8Array(data) : new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  if (data instanceof ArrayBuffer) return new Uint8Array(data);
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -158,7 +161,7 @@ function sameBytes(one, other) {
   return one.length === other.length && one.every((byte, i) => byte === other[i]);
 }
 
-// Numbered messages, a few at a time, until the client is on its websocket; then the rest at once. At least the last tenth waits for it.
+// Numbered messages, a few at a time, until the client is on its websocket; then the rest at once. The last tenth waits for it.
 async function stream(client, count) {
   let number = 0;
   const sendUpTo = (end) => {
@@ -191,15 +194,19 @@ const cases = {
     return facts;
   },
 
-  // One message at a time, the next when the answer to the last is there.
+  // One message at a time, the next when the answer to the last is there. `turns`: how many ms each took, the fastest first.
   async pingPong(connect, { url, options, count }) {
     const client = new Client(connect, url, options);
+    const turns = [];
     await client.settled();
     for (let number = 0; number < count; number++) {
+      const sentAt = performance.now();
       client.socket.send(`turn ${number}`);
       await client.messages(number + 1);
+      turns.push(performance.now() - sentAt);
     }
-    const facts = { ...client.facts(), received: client.received.map(describe) };
+    turns.sort((one, other) => one - other);
+    const facts = { ...client.facts(), received: client.received.map(describe), turns };
     await client.close();
     return facts;
   },

@@ -1,8 +1,9 @@
 """A headless Chromium, driven over its DevTools protocol (one websocket, JSON both ways).
 
-Owns the browser's process and its throw-away profile. Knows how to open a page and to evaluate an expression in it; knows nothing of
-Engine.IO. Only long-standing parts of the protocol are used (Target, Runtime, Page), so any Chromium of the last years will do, and no driver
-package has to match its version. One thread only: whoever waits for an answer reads the socket for everybody.
+Owns the browser's process and its throw-away profile. Knows how to open a page and to evaluate an expression in it; knows
+nothing of Engine.IO. Only long-standing parts of the protocol are used (Target, Runtime, Page), so any Chromium of the last
+years will do, and no driver package has to match its version. One thread only: whoever waits for an answer reads the socket
+for everybody.
 """
 
 from __future__ import annotations

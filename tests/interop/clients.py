@@ -1,12 +1,13 @@
 """Runs a case of cases.js: in a Node process of its own, or in a fresh page of the one Chromium.
 
-Both kinds have the same three methods, so that a test is written once. A case is started with the URL of its server and plain arguments; its
-facts come back as plain data.
+Both kinds have the same methods, so that a test is written once. A case is started with the URL of its server and plain
+arguments; its facts come back as plain data.
 """
 
 from __future__ import annotations
 
 import json
+import select
 import subprocess
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ from .servers import ServerProcess
 from .toolchain import HERE
 
 CASE_SECONDS = 60.0  # longer than the patience of cases.js, whose message says more than ours
+END_SECONDS = 10.0
 
 
 class CaseFailed(AssertionError):
@@ -33,8 +35,12 @@ class Client(Protocol):
 
     name: str
 
-    def start(self, case: str, server: ServerProcess, page_from: ServerProcess | None = None, **arguments: Any) -> Running: ...
-    def run(self, case: str, server: ServerProcess, page_from: ServerProcess | None = None, **arguments: Any) -> Any: ...
+    def start(
+        self, case: str, server: ServerProcess, page_from: ServerProcess | None = None, **arguments: Any
+    ) -> Running: ...
+    def run(
+        self, case: str, server: ServerProcess, page_from: ServerProcess | None = None, **arguments: Any
+    ) -> Any: ...
 
 
 def facts_of(outcome: dict[str, Any]) -> Any:
@@ -44,23 +50,43 @@ def facts_of(outcome: dict[str, Any]) -> Any:
 
 
 class NodeCase:
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
+    """A Node process that runs one case, says in one line how it went, and then ends by itself."""
+
+    def __init__(self, command: list[str]) -> None:
+        self._process = subprocess.Popen(
+            command,
+            cwd=HERE,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     def facts(self) -> Any:
-        try:
-            out, err = self._process.communicate(timeout=CASE_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.abandon()
-            raise CaseFailed("Node did not end in time")
-        if self._process.returncode != 0 or err:
-            raise CaseFailed(f"Node ended with {self._process.returncode}:\n{err}{out}")
-        return facts_of(json.loads(out))
+        assert self._process.stdout is not None
+        readable, _, _ = select.select([self._process.stdout], [], [], CASE_SECONDS)
+        line = self._process.stdout.readline() if readable else ""
+        if not line:
+            self._process.kill()
+            raise CaseFailed(f"Node gave no result: {self._process.communicate()[1]}")
+        return facts_of(json.loads(line))
 
     def abandon(self) -> None:
         """Kill the process: to the server, a client that vanishes."""
         self._process.kill()
-        self._process.communicate()
+        self._process.wait()
+
+    def wait_until_ended(self) -> None:
+        """A Node that is still there has something open: a request that nobody answers, a socket that nobody closes."""
+        if self._process.stderr is None or self._process.stderr.closed:
+            return
+        try:
+            _, errors = self._process.communicate(timeout=END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.communicate()
+            raise CaseFailed(f"{END_SECONDS:g} s after the test Node still had a request or a socket open")
+        assert not errors, errors
 
 
 class NodeClient:
@@ -70,14 +96,19 @@ class NodeClient:
 
     def __init__(self, node: str) -> None:
         self._node = node
+        self._cases: list[NodeCase] = []
 
-    def start(self, case: str, server: ServerProcess, page_from: ServerProcess | None = None, **arguments: Any) -> NodeCase:
+    def close(self) -> None:
+        for case in self._cases:
+            case.wait_until_ended()
+
+    def start(
+        self, case: str, server: ServerProcess, page_from: ServerProcess | None = None, **arguments: Any
+    ) -> NodeCase:
         assert page_from is None, "there is no page in Node"
-        command = [self._node, "node_runner.js", case, json.dumps({"url": server.origin, "options": {}, **arguments})]
-        process = subprocess.Popen(
-            command, cwd=HERE, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        return NodeCase(process)
+        passed = json.dumps({"url": server.origin, "options": {}, **arguments})
+        self._cases.append(NodeCase([self._node, "node_runner.js", case, passed]))
+        return self._cases[-1]
 
     def run(self, case: str, server: ServerProcess, page_from: ServerProcess | None = None, **arguments: Any) -> Any:
         return self.start(case, server, page_from, **arguments).facts()

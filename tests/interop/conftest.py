@@ -1,4 +1,7 @@
-"""Fixtures of the interop tests: the toolchain, one Chromium for the whole run, the servers of each mode, the client in Node or Chromium."""
+"""Fixtures of the interop tests: the toolchain, one Chromium for the whole run, the servers of each mode, the two clients.
+
+Fixtures only put the other modules together; what they do is there.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,9 @@ def browser(javascript: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture(scope="session", params=list(MODES))
-def pool(request: pytest.FixtureRequest, javascript: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerPool]:
+def pool(
+    request: pytest.FixtureRequest, javascript: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerPool]:
     """The servers of one mode. pytest runs all tests of a mode together, so only one mode's servers are up at a time."""
     running = ServerPool(MODES[request.param], tmp_path_factory.mktemp(f"interop-{request.param}"))
     yield running
@@ -61,8 +66,10 @@ def servers(pool: ServerPool) -> Iterator[ServerPool]:
 
 
 @pytest.fixture
-def node(javascript: str) -> Client:
-    return NodeClient(javascript)
+def node(javascript: str) -> Iterator[Client]:
+    running = NodeClient(javascript)
+    yield running
+    running.close()
 
 
 @pytest.fixture

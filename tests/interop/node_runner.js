@@ -1,4 +1,4 @@
-// Runs one case in Node: node node_runner.js '<name>' '<arguments as JSON>'. Prints what the case returns, as one line of JSON.
+// Runs one case in Node: node node_runner.js '<name>' '<arguments as JSON>'. Prints what the case returns, one line of JSON.
 import { Socket } from "engine.io-client";
 import { run } from "./cases.js";
 

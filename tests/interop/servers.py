@@ -39,15 +39,15 @@ GUNICORN = (
     *("--access-logfile", "-", "--graceful-timeout", "3", "--worker-class"),
 )
 
-# One line per server. A held GET occupies a gthread thread, and twenty clients at once are part of the tests: hence 60 threads.
+# One line per server. A held GET occupies a gthread thread, and the tests have twenty clients at once: hence 60 threads.
 MODES = {
     "gevent.pywsgi": Mode("gevent", ("-m", "interop.serve", "gevent")),
     "werkzeug": Mode("threading", ("-m", "interop.serve", "werkzeug")),
     "gunicorn-gthread": Mode("threading", (*GUNICORN, "gthread", "--threads", "60")),
 }
 
-# What must not be in a log: a level above INFO (our format puts it first, gunicorn in brackets), a trace of an exception, a failed answer.
-# Werkzeug's own greeting says WARNING inside a record of level INFO, which is why the word alone is no proof.
+# What must not be in a log: a level above INFO (our format puts it first, gunicorn in brackets), a trace of an exception, a
+# failed answer. Werkzeug's own greeting says WARNING inside a record of level INFO: the word alone is no proof.
 COMPLAINT = re.compile(
     r"^(?:WARNING|ERROR|CRITICAL)\b|\[(?:WARNING|ERROR|CRITICAL)\]|^Traceback|^Exception\b|Bad file descriptor"
     r"|HTTP/1\.[01][^ ]* 5\d\d\b"

@@ -34,7 +34,12 @@ JSON_VALUES: list[Any] = [{"a": 1, "b": [True, None, "ü"], "c": {"d": {}}}, [],
 # Each environment has its own ways to hold bytes; a view of a buffer and an empty one among them.
 BYTES = {
     "node": [("Buffer", EVERY_BYTE), ("Uint8Array", [1, 2, 3]), ("ArrayBuffer", EVERY_BYTE * 20), ("Buffer", [0])],
-    "chromium": [("ArrayBuffer", EVERY_BYTE), ("Uint8Array", [1, 2, 3]), ("ArrayBuffer", EVERY_BYTE * 20), ("Blob", [0, 255])],
+    "chromium": [
+        ("ArrayBuffer", EVERY_BYTE),
+        ("Uint8Array", [1, 2, 3]),
+        ("ArrayBuffer", EVERY_BYTE * 20),
+        ("Blob", [0, 255]),
+    ],
 }
 
 
@@ -77,16 +82,29 @@ def test_every_kind_of_message_comes_back_as_it_was(client: Client, servers: Ser
     assert received[-1] == {"text": "the last"}
 
 
+@pytest.mark.parametrize("way", ["polling", "websocket"])
 def test_the_application_gets_text_as_str_json_as_dict_or_list_and_binary_as_bytes(
     client: Client, servers: ServerPool, way: str
 ) -> None:
     server = servers.get()
-    messages = [{"text": "true"}, {"json": {"a": [1]}}, {"json": [1, 2]}, {"bytes": [0, 255], "as": "Uint8Array"}, {"text": "12"}]
+    messages = [
+        {"text": "true"},
+        {"json": {"a": [1]}},
+        {"json": [1, 2]},
+        {"bytes": [0, 255], "as": "Uint8Array"},
+        {"text": "12"},
+    ]
 
     facts = client.run("echo", server, options=WAYS[way], messages=messages)
 
     journal = server.journal(sid=facts["sid"])
-    assert journal["received"] == [["str", "true"], ["dict", {"a": [1]}], ["list", [1, 2]], ["bytes", [0, 255]], ["str", "12"]]
+    assert journal["received"] == [
+        ["str", "true"],
+        ["dict", {"a": [1]}],
+        ["list", [1, 2]],
+        ["bytes", [0, 255]],
+        ["str", "12"],
+    ]
 
 
 def test_a_burst_of_messages_comes_back_in_order(client: Client, servers: ServerPool, way: str) -> None:
@@ -98,11 +116,15 @@ def test_a_burst_of_messages_comes_back_in_order(client: Client, servers: Server
     assert facts["received"] == burst
 
 
-def test_one_message_at_a_time_comes_back_each_time(client: Client, servers: ServerPool, way: str) -> None:
+def test_one_message_at_a_time_comes_back_without_waiting_for_a_delayed_ack(
+    client: Client, servers: ServerPool, way: str
+) -> None:
     facts = client.run("pingPong", servers.get(), options=WAYS[way], count=50)
 
     assert_went_the_way(facts, way)
     assert facts["received"] == [{"text": text} for text in numbered("turn", 50)]
+    # A stack that makes an answer wait for the peer's ACK makes every turn last 40 ms or more; a busy machine only some.
+    assert facts["turns"][5] < 35, facts["turns"]
 
 
 def test_the_server_knows_that_the_client_has_upgraded(client: Client, servers: ServerPool) -> None:
@@ -116,7 +138,9 @@ def test_the_server_knows_that_the_client_has_upgraded(client: Client, servers: 
     server.wait_until_closed(sid=journal["sid"])
 
 
-def test_a_thousand_messages_each_way_during_an_upgrade_are_neither_lost_nor_reordered(client: Client, servers: ServerPool) -> None:
+def test_a_thousand_messages_each_way_during_an_upgrade_are_neither_lost_nor_reordered(
+    client: Client, servers: ServerPool
+) -> None:
     server = servers.get()
 
     facts = client.run("stream", server, options={"query": {"stream": 1_000}}, count=1_000)
@@ -153,6 +177,7 @@ def test_a_large_message_comes_back_whole(client: Client, servers: ServerPool, w
     assert_went_the_way(facts, way)
 
 
+@pytest.mark.parametrize("way", ["polling", "websocket"])
 @pytest.mark.parametrize("binary", [False, True], ids=["text", "binary"])
 def test_a_message_over_the_limit_ends_the_session_and_never_reaches_the_application(
     client: Client, servers: ServerPool, way: str, binary: bool

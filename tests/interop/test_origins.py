@@ -32,7 +32,9 @@ def test_a_page_of_an_allowed_origin_gets_in_and_upgrades(
     server = servers.get(cors_allowed_origins="*" if allowed == "all" else [page_from.origin])
     options: dict[str, Any] = {**UPGRADE, "withCredentials": credentials}
 
-    facts = chromium.run("echo", server, page_from=page_from, options=options, messages=[{"text": "hello"}, {"json": {"a": 1}}])
+    facts = chromium.run(
+        "echo", server, page_from=page_from, options=options, messages=[{"text": "hello"}, {"json": {"a": 1}}]
+    )
 
     assert facts["events"] == ["handshake", "open", "upgrade"]
     assert facts["transport"] == "websocket"

@@ -30,7 +30,9 @@ def assert_sid_is_dead(server: ServerProcess, sid: str) -> None:
 
 
 @pytest.mark.parametrize("transport", ["polling", "websocket"])
-def test_a_connection_that_the_application_refuses_surfaces_as_an_error(client: Client, servers: ServerPool, transport: str) -> None:
+def test_a_connection_that_the_application_refuses_surfaces_as_an_error(
+    client: Client, servers: ServerPool, transport: str
+) -> None:
     options = {"transports": [transport], "query": {"refuse": "not today"}}
 
     facts = client.run("refused", servers.get(), options=options)
@@ -60,7 +62,9 @@ def test_without_allow_upgrades_the_client_stays_on_polling(client: Client, serv
     assert facts["received"] == [{"text": "hello"}]
 
 
-def test_a_client_that_tries_all_transports_gets_in_by_the_one_that_the_server_has(client: Client, servers: ServerPool) -> None:
+def test_a_client_that_tries_all_transports_gets_in_by_the_one_that_the_server_has(
+    client: Client, servers: ServerPool
+) -> None:
     server = servers.get(transports=["websocket"])
     options = {"transports": ["polling", "websocket"], "tryAllTransports": True}
 
@@ -82,7 +86,9 @@ def test_the_heartbeat_keeps_an_idle_session_alive(client: Client, servers: Serv
     assert facts["received"] == [{"text": "still here"}]
 
 
-def test_a_client_that_goes_silent_is_given_up_after_interval_and_timeout(client: Client, servers: ServerPool, way: str) -> None:
+def test_a_client_that_goes_silent_is_given_up_after_interval_and_timeout(
+    client: Client, servers: ServerPool, way: str
+) -> None:
     server = servers.get(**STRICT)
 
     facts = client.run("mute", server, options=WAYS[way])
@@ -129,7 +135,9 @@ def test_when_the_server_disconnects_the_client_still_gets_what_was_sent_before(
     assert_sid_is_dead(server, facts["sid"])
 
 
-def test_when_the_client_closes_the_server_still_gets_what_was_sent_before(client: Client, servers: ServerPool, way: str) -> None:
+def test_when_the_client_closes_the_server_still_gets_what_was_sent_before(
+    client: Client, servers: ServerPool, way: str
+) -> None:
     server = servers.get()
     messages: list[dict[str, Any]] = [{"text": "one"}, {"bytes": [2], "as": "Uint8Array"}, {"text": "three"}]
 

@@ -1,7 +1,7 @@
-"""The programs that the interop tests need besides Python: found here, installed where they can be, and named when they are missing.
+"""The programs that the interop tests need besides Python: found here, installed where that is possible, named when missing.
 
-Knows nothing of servers or of Engine.IO. A missing program is a failure with a sentence that says what to do: a test that is skipped
-on the one machine that matters has tested nothing.
+Knows nothing of servers or of Engine.IO. A missing program is a failure with a sentence that says what to do: a test that is
+skipped on the one machine that matters has tested nothing.
 """
 
 from __future__ import annotations
@@ -76,12 +76,12 @@ def install_client(report: Callable[[str], None]) -> None:
         )
     except subprocess.TimeoutExpired:
         raise ToolMissing(
-            f"`npm ci` in {HERE} did not end within {NPM_SECONDS} s: the interop tests need {CLIENT} from the npm registry. "
+            f"`npm ci` in {HERE} did not end within {NPM_SECONDS} s, and the interop tests need {CLIENT}. "
             "Check the network and run it by hand."
         )
     if done.returncode != 0 or not client_is_installed():
         raise ToolMissing(
-            f"`npm ci` in {HERE} failed (status {done.returncode}): the interop tests need {CLIENT} from the npm registry. "
+            f"`npm ci` in {HERE} failed (status {done.returncode}), and the interop tests need {CLIENT}. "
             f"npm said:\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
         )
     report("the JavaScript client is installed")

@@ -75,10 +75,17 @@ class HeldPoll:
         return self.connection.readable(within)
 
     def response(self, timeout: float = TIMEOUT) -> Response:
-        return self.connection.read_response("GET", timeout)
+        return finished(self.connection, self.connection.read_response("GET", timeout))
 
     def packets(self, timeout: float = TIMEOUT) -> list[str]:
         return packets_of(self.response(timeout))
+
+
+def finished(connection: Connection, response: Response) -> Response:
+    """Close as a client should that is told `Connection: close`: some servers wait for it, and for nothing else meanwhile."""
+    if not response.keep_alive:
+        connection.close()
+    return response
 
 
 def packets_of(response: Response) -> list[str]:
@@ -130,7 +137,8 @@ class Polling:
     def post_body(self, body: bytes | str, headers: Headers | None = None) -> Response:
         data = body.encode() if isinstance(body, str) else body
         given = headers if headers is not None else [("Content-Type", "text/plain;charset=UTF-8")]
-        return self._connection("POST").request("POST", self.target, self.headers + given, data)
+        connection = self._connection("POST")
+        return finished(connection, connection.request("POST", self.target, self.headers + given, data))
 
     def post(self, body: bytes | str) -> None:
         """One POST, which must be answered `ok`."""
@@ -260,7 +268,7 @@ class Client:
         connection = self.connect()
         response = connection.request("GET", target, headers if headers is not None else upgrade_headers(new_key()))
         assert response.status != 101, "the websocket was granted"
-        return response
+        return finished(connection, response)
 
     def close_all(self) -> None:
         for session in self._sessions:

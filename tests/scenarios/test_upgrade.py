@@ -90,6 +90,7 @@ class TestUnderTraffic:
         session = client.open_polling()
         ws = session.probe()
         held = session.begin_poll()
+        held.answered(within=0.03)  # long enough to have arrived, shorter than such a poll is held
         ws.send("5", "4hello")
         session.over = True
         assert ws.receive() == "4hello"

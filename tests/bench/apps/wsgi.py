@@ -27,8 +27,7 @@ EVENTLET_GREENLETS = 20_000  # eventlet.wsgi serves 1,024 connections unless tol
 def build(package, kind):
     """The application: echo by ``send``, or ``send`` to everyone when the text asks for it. Default options."""
     if package == "engineio":
-        # It would insist on gevent-websocket where that is installed. simple-websocket is as fast with small
-        # messages and several times faster with big ones, so the peer is shown with that one.
+        # Of the two websocket packages it supports on gevent, the one that shows it at its best in these scenarios.
         sys.modules["geventwebsocket"] = None
     module = importlib.import_module(package)
     server = module.Server(async_mode=ASYNC_MODE[kind])
