@@ -22,6 +22,7 @@ class Clock:
         self._lock: Any = None  # guards the heap and what is due
 
     def use(self, driver: Driver) -> None:
+        """Take *driver* as the clock's; only before the first deadline."""
         self._driver = driver
         self._lock = driver.create_lock()
 

@@ -7,12 +7,15 @@ anything about the protocol: it asks the session.
 
 from __future__ import annotations
 
+import socket
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from engineio_green.core.session import Closed, Reason, Session
-from engineio_green.drivers.base import Wakeup
-from engineio_green.packet import Data, Frame
+from engineio_green.drivers.base import Wakeup, clock
+from engineio_green.exceptions import PacketError
+from engineio_green.packet import Data, Frame, Packet
 from engineio_green.websocket.connection import Connection
 from engineio_green.websocket.stream import encode_frame
 
@@ -20,8 +23,16 @@ if TYPE_CHECKING:
     from engineio_green.core.deadlines import Entry
     from engineio_green.server import Server
 
-# How many handlers of one client may be blocked at once before it is not read any more.
-MAX_BLOCKED_HANDLERS = 100
+# Frames that a handler may send within a batch before they go out all the same.
+MAX_CORKED_FRAMES = 256
+
+
+@dataclass(slots=True)
+class Notice:
+    """An event for the application other than a message, in its place among the messages."""
+
+    event: str
+    arguments: tuple[Any, ...]
 
 
 class Link:
@@ -35,9 +46,15 @@ class Link:
         "_inbox",
         "_paused",
         "_running",
+        "_waiting_post",
+        "_waiting_sends",
+        "address",
+        "binding",
+        "connected_at",
         "deadline",
         "lock",
         "probing",
+        "reading_from",
         "server",
         "session",
         "user_session",
@@ -45,8 +62,12 @@ class Link:
         "websocket",
     )
 
-    def __init__(self, server: Server, session: Session, lock: Any) -> None:
+    def __init__(self, server: Server, session: Session, lock: Any, address: str) -> None:
         self.server = server
+        self.address = address
+        self.connected_at = clock()
+        self.binding: Any = None
+        self.reading_from: Any = None  # the HTTP server's socket, while the body of a POST is read from it
         self.session = session
         self.lock = lock
         self.user_session: dict[str, Any] | None = None
@@ -54,7 +75,9 @@ class Link:
         self.websocket: Connection | None = None
         self.probing: Connection | None = None
         self.deadline: Entry | None = None
-        self._inbox: deque[Data | Closed] = deque()  # what waits for its handler
+        self._inbox: deque[Data | Closed | Notice] = deque()  # what waits for its handler
+        self._waiting_post: Wakeup | None = None  # of a POST whose answer waits for its handlers to start
+        self._waiting_sends: list[Wakeup] = []  # of sends that wait for room
         self._running = False  # a worker is at work here
         self._epoch = 0  # changes when the work is taken from a blocked worker
         self._blocked = 0  # workers whose handler has not come back since
@@ -74,11 +97,44 @@ class Link:
     def send(self, frame: Frame) -> bool:
         """Send *frame*, from any thread. Returns whether the session could take it."""
         with self.lock:
-            if not self.session.send(frame):
+            return self._put_locked(frame) and self._has_room_locked()
+
+    def send_patiently(self, frame: Frame) -> bool:
+        """Send *frame*, and wait for room behind it when there is too much: ``overflow='block'``."""
+        with self.lock:
+            if not self._put_locked(frame):
                 return False
-            if not self._corked:
-                self.flush_locked()
+            if self._buffered_locked() <= self.server.settings.max_buffered_bytes:
+                return True
+            wakeup = self.server.driver.create_wakeup()
+            self._waiting_sends.append(wakeup)
+        wakeup.wait(None)
+        return not self.session.gone
+
+    def send_shared(self, frame: Frame, wire: bytes) -> bool:
+        """Send *frame*, which as a websocket frame is *wire*."""
+        with self.lock:
+            connection = self.websocket
+            if connection is None or self._corked or self.session.outbox or not connection.stream.shares_frames:
+                return self._put_locked(frame) and self._has_room_locked()
+            if not self.session.can_send:
+                return False
+            connection.write_locked(wire)
+            return connection.unsent_bytes == 0 or self._has_room_locked()
+
+    def _put_locked(self, frame: Frame) -> bool:
+        session = self.session
+        if not session.send(frame):
+            return False
+        if self._corked and len(session.outbox) < MAX_CORKED_FRAMES:
             return True
+        if self.websocket is not None:
+            self.flush_locked()
+        else:
+            session.buffered += len(frame)
+            if self.wakeup is not None:
+                self.wakeup.wake()
+        return True
 
     def flush_locked(self) -> None:
         """Hand what the session has to its websocket, or wake its held poll."""
@@ -88,12 +144,65 @@ class Link:
         connection = self.websocket
         if connection is not None:
             frames = session.take_frames()
+            encode = connection.stream.encode
             if len(frames) == 1:
-                connection.write_locked(encode_frame(frames[0]))
+                connection.write_locked(encode(frames[0]))
             else:
-                connection.write_locked(b"".join(map(encode_frame, frames)))
+                connection.write_locked(b"".join(map(encode, frames)))
         elif self.wakeup is not None:
             self.wakeup.wake()
+
+    # --- too much to send ----------------------------------------------------------------------------------------------
+
+    def _buffered_locked(self) -> int:
+        connection = self.websocket
+        return connection.unsent_bytes if connection is not None else self.session.buffered
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that wait for the client."""
+        with self.lock:
+            return self._buffered_locked()
+
+    def _has_room_locked(self) -> bool:
+        """Whether what was sent last may stay; if not, do what the ``overflow`` option says."""
+        settings = self.server.settings
+        connection = self.websocket
+        if (connection.unsent_bytes if connection is not None else self.session.buffered) <= settings.max_buffered_bytes:
+            return True
+        if settings.overflow == "drop":
+            return not self._drop_last_locked()
+        self.server.logger.info(
+            "%s...: closed, more than max_buffered_bytes=%d wait for it", self.sid[:4], settings.max_buffered_bytes
+        )
+        closed = self.session.close(Reason.TRANSPORT_ERROR, 1008, "max_buffered_bytes")
+        self.session.take_frames()
+        if connection is not None:
+            connection.close_socket_locked()  # it does not read: a close frame would only wait behind the rest
+        if closed is not None:
+            self.session.take_closed()
+            self.server.driver.run_soon(Farewell(self, closed))
+        return False
+
+    def _drop_last_locked(self) -> bool:
+        if self.websocket is not None:
+            return self.websocket.take_back_locked()
+        frame = self.session.outbox.pop()
+        self.session.buffered -= len(frame)
+        return True
+
+    def on_drained_locked(self) -> None:
+        """Nothing waits for the client any more."""
+        for wakeup in self._waiting_sends:
+            wakeup.wake()
+        self._waiting_sends = []
+        if "drain" in self.server.handlers:
+            self._notify_locked("drain", self.sid)
+
+    def _notify_locked(self, event: str, *arguments: Any) -> None:
+        self._inbox.append(Notice(event, arguments))
+        if not self._running and not self._lagging:
+            self.server.driver.run_soon(self)
 
     # --- receiving -----------------------------------------------------------------------------------------------------
 
@@ -102,6 +211,7 @@ class Link:
         with self.lock:
             if self._running or self._lagging:
                 self._paused = connection
+                self.session.hold_up()
                 connection.driver.pause(connection)
                 return
             inbox = self._inbox
@@ -125,7 +235,10 @@ class Link:
 
     def _read_locked(self, connection: Connection) -> None:
         receive, inbox = self.session.receive, self._inbox
+        tap = self.server.tap
         for message in connection.read_locked():
+            if tap:
+                self._tap_locked(message)
             event = receive(message)
             if event is None:
                 continue
@@ -134,6 +247,13 @@ class Link:
             inbox.append(event)
         if connection.ended:
             self._end_locked(connection)
+
+    def _tap_locked(self, message: Frame) -> None:
+        try:
+            packet = Packet(encoded_packet=message)
+        except PacketError:
+            return  # the session is about to say so
+        self._inbox.append(Notice("packet", (self.sid, packet)))
 
     def _end_locked(self, connection: Connection) -> None:
         failed = connection.stream.failed
@@ -164,6 +284,8 @@ class Link:
         self.probing, self.websocket = None, connection
         self._wake_poll_locked()
         self.flush_locked()
+        if "upgrade" in self.server.handlers:
+            self._inbox.append(Notice("upgrade", (self.sid,)))
         for message in messages:
             event = self.session.receive(message)
             if event.__class__ is Closed:
@@ -183,19 +305,26 @@ class Link:
             connection.close_locked(1000)
             self.server.schedule_close(connection)
 
-    def enqueue(self, messages: list[Data]) -> None:
-        """Let workers run the handlers of *messages*, which have come by POST."""
+    def enqueue(self, messages: list[Data]) -> Wakeup | None:
+        """Let workers run the handlers of *messages*, which have come by POST.
+
+        Returns what the answer must wait for, when the client is ahead of its handlers.
+        """
         with self.lock:
             self._inbox.extend(messages)
             start = not self._running and not self._lagging
+            if not start and (self._lagging or not self.server.settings.async_handlers):
+                self.session.hold_up()
+                self._waiting_post = self.server.driver.create_wakeup()
         if start:
             self.server.driver.run_soon(self)
+        return self._waiting_post
 
     # --- working -------------------------------------------------------------------------------------------------------
 
     @property
     def _lagging(self) -> bool:
-        return self._blocked >= MAX_BLOCKED_HANDLERS
+        return self._blocked >= self.server.settings.max_blocked_handlers
 
     def run(self) -> None:
         """Run the handlers of what waits. Called in a worker."""
@@ -208,12 +337,14 @@ class Link:
             self._corked = len(self._inbox) > 0
         self._work(item, epoch)
 
-    def _work(self, item: Data | Closed, epoch: int) -> None:
+    def _work(self, item: Data | Closed | Notice, epoch: int) -> None:
         handle = self.server.handle_message
         session, inbox = self.session, self._inbox
         while True:
             if isinstance(item, Closed):
                 self.server.tell_closed(self, item)
+            elif isinstance(item, Notice):
+                self.server.trigger(item.event, *item.arguments)
             else:
                 handle(session.sid, item)
             with self.lock:
@@ -231,10 +362,18 @@ class Link:
             self._corked = False
             self.flush_locked()
         self._resume_locked()
+        self._wake_post_locked()
+
+    def _wake_post_locked(self) -> None:
+        wakeup, self._waiting_post = self._waiting_post, None
+        if wakeup is not None:
+            self.session.go_on(clock())
+            wakeup.wake()
 
     def _resume_locked(self) -> None:
         connection, self._paused = self._paused, None
         if connection is not None and not connection.closed:
+            self.session.go_on(clock())
             connection.driver.resume(connection)
 
     def on_blocked(self) -> None:
@@ -307,11 +446,33 @@ class Link:
             self._corked = False
             self.flush_locked()
             self._wake_poll_locked()
+            self._wake_post_locked()
+            for wakeup in self._waiting_sends:
+                wakeup.wake()
+            self._waiting_sends = []
             for connection in (self.websocket, self.probing):
                 if connection is not None and not connection.closed:
                     connection.close_locked(closed.code)
                     self.server.schedule_close(connection)
             self.probing = None
+            source = self.reading_from
+        if source is not None:
+            try:
+                source.shutdown(socket.SHUT_RD)  # who sends a body slower than its session lives must not keep a worker
+            except OSError:
+                pass
         self.server.forget_deadline(self)
 
 
+class Farewell:
+    """The job that ends a client for which too much waits, so that its handlers do not run within somebody's send."""
+
+    def __init__(self, link: Link, closed: Closed) -> None:
+        self.link = link
+        self.closed = closed
+
+    def run(self) -> None:
+        self.link.finish(self.closed)
+
+    def on_blocked(self) -> None:
+        """Nothing else waits for this job."""

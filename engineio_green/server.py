@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,18 +16,22 @@ from typing import Any
 from engineio_green.clock import Clock
 from engineio_green.core import request as ask
 from engineio_green.core import response as answer
-from engineio_green.core.request import Refusal, Request, decide
+from engineio_green.core.admission import Admission
+from engineio_green.core.callables import takes
+from engineio_green.core.request import Refusal, Request, client_address, decide
 from engineio_green.core.response import Response
-from engineio_green.core.session import Closed, Reason, Session
+from engineio_green.core.session import OPEN, Closed, Reason, Session
 from engineio_green.core.settings import OPTION_NAMES, make_settings
 from engineio_green.drivers.base import clock
-from engineio_green.drivers.choice import choose_driver, load_driver
-from engineio_green.exceptions import PacketError
+from engineio_green.drivers.choice import choose_driver, load_driver, misfit, model_around
+from engineio_green.exceptions import DriverError, PacketError
 from engineio_green.link import Link
-from engineio_green.packet import Data, Packet, encode_message
+from engineio_green.packet import Data, Frame, Packet, encode_message
 from engineio_green.websocket import handshake, takeover
 from engineio_green.websocket.connection import Connection
-from engineio_green.websocket.stream import Stream
+from engineio_green.websocket.stream import Stream, encode_frame
+
+EVENTS = ("connect", "message", "disconnect", "upgrade", "drain", "packet", "connection_error")
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -50,12 +55,20 @@ class Server:
     def __init__(self, async_mode: str | None = None, *, logger: Any = False, **options: Any) -> None:
         self.settings = make_settings(options)
         self.logger = _make_logger(logger)
-        self.driver = (load_driver(async_mode) if async_mode else choose_driver())(clock_job := Clock())
-        clock_job.use(self.driver)
-        self._clock = clock_job
+        self._chosen = async_mode is None
+        self._clock = Clock()
+        self.driver = (load_driver(async_mode) if async_mode else choose_driver())(self._clock)
+        self._clock.use(self.driver)
         self.handlers: dict[str, Callable[..., Any]] = {}
+        self.tap = False  # somebody wants every packet
         self.sockets: dict[str, Link] = {}
         self._sessions: dict[str, Session] = {}
+        self._admission = Admission(self.settings)
+        self._counts: Counter[str] = Counter()
+        self._lock = self.driver.create_lock()  # guards the admission and the counts
+        self._met = False  # a request has come, so that the model is settled
+        deflate = self.settings.per_message_deflate
+        self._deflate = None if deflate is None else handshake.deflate_factory(deflate)
         self._debug = self.logger.isEnabledFor(logging.DEBUG)
         for name in sorted(set(options) - OPTION_NAMES):
             self.logger.warning("unknown option %r is ignored; known are %s", name, ", ".join(sorted(OPTION_NAMES)))
@@ -71,36 +84,70 @@ class Server:
         return self.settings.async_handlers
 
     def on(self, event: str, handler: Callable[..., Any] | None = None) -> Any:
-        """Register *handler* for ``'connect'``, ``'message'`` or ``'disconnect'``; without it, act as a decorator.
+        """Register *handler* for an event; without it, act as a decorator. Raises ``ValueError`` for an unknown event.
 
-        Raises ``ValueError`` for another event.
+        - ``connect(sid, environ)``: what it returns but ``None`` and ``True``, and an exception, rejects with 401.
+        - ``message(sid, data)``: ``str``, ``bytes``, ``dict`` or ``list``.
+        - ``disconnect(sid)`` or ``disconnect(sid, reason)``.
+        - ``upgrade(sid)``: the client is on websocket now. ``drain(sid)``: nothing waits for it any more.
+        - ``packet(sid, packet)``: every packet received. ``connection_error(code, message, context)``: a request refused.
         """
-        if event not in ("connect", "message", "disconnect"):
-            raise ValueError(f"there is no event {event!r}: use 'connect', 'message' or 'disconnect'")
+        if event not in EVENTS:
+            raise ValueError(f"there is no event {event!r}; there are {', '.join(EVENTS)}")
 
         def register(function: Callable[..., Any]) -> Callable[..., Any]:
             self.handlers[event] = function
+            self.tap = "packet" in self.handlers
             return function
 
         return register if handler is None else register(handler)
 
     def send(self, sid: str, data: Any) -> None:
-        """Send a message: ``str``, ``bytes``, ``dict`` or ``list``. Does nothing for a client that is gone. Never blocks.
+        """Send a message: ``str``, ``bytes``, ``dict`` or ``list``. Does nothing for a client that is gone.
 
-        Raises ``UnicodeEncodeError`` for text that UTF-8 can't carry.
+        Blocks only with ``overflow="block"``. Raises ``UnicodeEncodeError`` for text that UTF-8 can't carry.
         """
         link = self.sockets.get(sid)
         if link is None:
             if self._debug:
                 self.logger.debug("%s: send to a client that is gone", sid)
             return
-        link.send(encode_message(data, self.settings.json))
+        self._put(link, encode_message(data, self.settings.json))
 
     def send_packet(self, sid: str, pkt: Packet) -> None:
-        """Send a raw packet. One packet may go to any number of clients."""
+        """Send a raw packet. One packet may go to any number of clients on either transport."""
         link = self.sockets.get(sid)
-        if link is not None:
-            link.send(pkt.frame())
+        if link is None:
+            return
+        frame = pkt.frame(self.settings.json)
+        if self.settings.overflow == "block":
+            link.send_patiently(frame)
+            return
+        if pkt.wire is None:
+            pkt.wire = encode_frame(frame)
+        link.send_shared(frame, pkt.wire)
+
+    def broadcast(self, data: Any, sids: Iterable[str] | None = None, skip: str | Iterable[str] | None = None) -> int:
+        """Send a message to many: all clients or *sids*, but those in *skip*. It is encoded once.
+
+        Returns how many took it. Blocks only with ``overflow="block"``.
+        """
+        frame = encode_message(data, self.settings.json)
+        wire = encode_frame(frame)
+        left_out = {skip} if isinstance(skip, str) else set(skip or ())
+        patient = self.settings.overflow == "block"
+        taken = 0
+        for sid in list(self.sockets) if sids is None else sids:
+            link = self.sockets.get(sid)
+            if link is not None and sid not in left_out:
+                taken += link.send_patiently(frame) if patient else link.send_shared(frame, wire)
+        return taken
+
+    def _put(self, link: Link, frame: Frame) -> None:
+        if self.settings.overflow == "block":
+            link.send_patiently(frame)
+        else:
+            link.send(frame)
 
     def get_session(self, sid: str) -> dict[str, Any]:
         """Return the user session of a client: a dictionary of the application's own. Raises ``KeyError``."""
@@ -139,6 +186,41 @@ class Server:
             link.settle()
             self._schedule(link)
 
+    def stats(self) -> dict[str, Any]:
+        """Return counts: ``sessions``, of these ``polling``, ``websocket``, ``upgrading``; ``buffered_bytes``; and since the
+        start ``opened``, ``refused`` by code, ``closed`` by reason."""
+        links = list(self.sockets.values())
+        with self._lock:
+            counts = dict(self._counts)
+        transports = Counter(link.session.transport for link in links)
+        return {
+            "sessions": len(links),
+            "polling": transports["polling"],
+            "websocket": transports["websocket"],
+            "upgrading": sum(link.session.upgrading for link in links),
+            "buffered_bytes": sum(link.buffered for link in links),
+            "opened": counts.pop("opened", 0),
+            "refused": {int(key[8:]): value for key, value in counts.items() if key.startswith("refused ")},
+            "closed": {key[7:]: value for key, value in counts.items() if key.startswith("closed ")},
+        }
+
+    def clients(self) -> list[dict[str, Any]]:
+        """Return a record of each client: ``sid``, ``transport``, ``upgraded``, ``address``, ``seconds`` (connected for),
+        ``buffered_bytes``."""
+        moment = clock()
+        return [
+            {
+                "sid": link.sid,
+                "transport": link.session.transport,
+                "upgraded": link.session.upgraded,
+                "address": link.address,
+                "seconds": moment - link.connected_at,
+                "buffered_bytes": link.buffered,
+            }
+            for link in list(self.sockets.values())
+            if link.session.state == OPEN
+        ]
+
     def shutdown(self) -> None:
         """Stop background activity. To be called before the web server stops."""
         self.driver.stop_clock()
@@ -171,49 +253,113 @@ class Server:
 
     def handle_request(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request: the WSGI entry point. Returns the body. Called in the request's own thread or greenlet."""
+        if not self._met:
+            self._meet()
         request = Request(environ)
         decision = decide(request, self.settings, self._sessions)
-        response: Response | None
-        match decision:
-            case ask.Poll(session):
-                response = self._poll(self.sockets[session.sid], request)
-            case ask.Post(session, length):
-                response = self._post(self.sockets[session.sid], request, environ, length)
-            case ask.Connect("polling"):
-                response = self._connect_polling(request, environ)
-            case ask.Connect():
-                response = self._connect_websocket(request, environ)
-            case ask.Upgrade(session, stale):
-                response = self._upgrade(self.sockets[session.sid], request, environ, stale)
-            case ask.Preflight():
-                response = answer.preflight_response(request, self.settings)
-            case _:
-                response = self._refuse(decision, request)
+        sid, response = self._carry_out(decision, request, environ, start_response)
         if response is None:
             start_response("101 Switching Protocols", _SWITCHED)
             return []
+        if self.settings.http_headers is not None:
+            response.headers.extend(self._more_headers(sid, environ))
         if ("Connection", "close") in response.headers:
             takeover.end_after_response(start_response)
         start_response(response.status, response.headers)
         sock = takeover.find_socket(environ)
         return [response.body] if sock is None else takeover.OneWrite(response.body, sock)
 
+    def _carry_out(
+        self, decision: ask.Decision, request: Request, environ: Environ, start_response: StartResponse
+    ) -> tuple[str | None, Response | None]:
+        """Do what was decided. Returns the session id, and the response: ``None`` for a connection that was taken over."""
+        if isinstance(decision, (ask.Poll, ask.Post, ask.Upgrade)):
+            link = self.sockets.get(decision.session.sid)
+            if link is None or not self._is_bound(link, environ):
+                return None, self._refuse(Refusal(1, {"sid": request.sid}), request)
+            if isinstance(decision, ask.Poll):
+                return link.sid, self._poll(link, request)
+            if isinstance(decision, ask.Post):
+                return link.sid, self._post(link, request, environ, decision.length)
+            return link.sid, self._upgrade(link, request, environ, start_response, decision.stale)
+        if isinstance(decision, ask.Preflight):
+            return None, answer.preflight_response(request, self.settings)
+        if isinstance(decision, ask.Connect):
+            refusal = self._admit(request, environ)
+            if refusal is None:
+                connect = self._connect_websocket if decision.transport == "websocket" else self._connect_polling
+                return connect(request, environ, start_response)
+            decision = refusal
+        return None, self._refuse(decision, request)
+
+    def _meet(self) -> None:
+        """Settle the model when the first request has come: it shows what kind of server is around."""
+        reason = misfit(self.driver.name)
+        if reason is not None:
+            if not self._chosen:
+                raise DriverError(reason)
+            self.driver = load_driver(model_around())(self._clock)
+            self._clock.use(self.driver)
+        self._met = True
+        self.logger.info("async_mode %s; transports %s", self.driver.name, ", ".join(self.settings.transports))
+
+    def _more_headers(self, sid: str | None, environ: Environ) -> list[tuple[str, str]]:
+        """Return the application's own headers, but those that would break the response."""
+        function = self.settings.http_headers
+        if function is None:
+            return []
+        try:
+            pairs = function(sid, environ) or ()
+            headers = [(str(name), str(value)) for name, value in (pairs.items() if isinstance(pairs, dict) else pairs)]
+            for name, value in headers:
+                if any(char in name + value for char in "\r\n\0"):
+                    raise ValueError(f"header {name!r} holds a line break")
+        except Exception:
+            self.logger.exception("http_headers has failed; its headers are left out")
+            return []
+        return headers
+
+    def _is_bound(self, link: Link, environ: Environ) -> bool:
+        bind = self.settings.bind_session
+        return bind is None or bind(environ) == link.binding
+
+    def _admit(self, request: Request, environ: Environ) -> Refusal | None:
+        """Ask the limits and the application whether a session may be opened; it is counted from here on."""
+        allow = self.settings.allow_request
+        if allow is not None:
+            try:
+                verdict = allow(environ)
+            except Exception:
+                self.logger.exception("allow_request has failed")
+                verdict = False
+            if isinstance(verdict, str) or not verdict:
+                return ask.forbidden(verdict or "")
+        with self._lock:
+            option = self._admission.try_enter(client_address(environ, self.settings), clock())
+        return None if option is None else ask.full(option)
+
     def _refuse(self, refusal: Refusal, request: Request) -> Response:
         if self._debug:
             self.logger.debug("refused: %s %r", refusal.message, refusal.context)
+        with self._lock:
+            self._counts[f"refused {refusal.code}"] += 1
         if refusal.close is not None:
             link = self.sockets.get(refusal.close.sid)
             if link is not None:
                 with link.lock:
                     link.session.close(Reason.TRANSPORT_ERROR, detail=refusal.context.get("name", ""))
                 link.settle()
+        if "connection_error" in self.handlers:
+            self.trigger("connection_error", refusal.code, refusal.message, {**refusal.context, "environ": request.headers})
         return answer.refusal_response(refusal, request, self.settings)
 
     def _open(self, transport: str, environ: Environ) -> tuple[Link, Any]:
         """Make a session and ask the application. Returns it, and ``None`` or the value that it was rejected with."""
         sid = self.generate_id()
         session = Session(sid, self.settings, transport)
-        link = Link(self, session, self.driver.create_lock())
+        link = Link(self, session, self.driver.create_lock(), client_address(environ, self.settings))
+        if self.settings.bind_session is not None:
+            link.binding = self.settings.bind_session(environ)
         self.sockets[sid], self._sessions[sid] = link, session
         handler = self.handlers.get("connect")
         verdict: Any = None
@@ -227,6 +373,8 @@ class Server:
                 self._forget(link)
                 raise
         if verdict is None or verdict is True:
+            with self._lock:
+                self._counts["opened"] += 1
             return link, None
         with link.lock:
             session.close(Reason.SERVER_DISCONNECT)
@@ -234,36 +382,51 @@ class Server:
         self._forget(link)
         return link, verdict
 
-    def _connect_polling(self, request: Request, environ: Environ) -> Response:
+    def _connect_polling(
+        self, request: Request, environ: Environ, start_response: StartResponse
+    ) -> tuple[str | None, Response | None]:
         link, rejection = self._open("polling", environ)
         if rejection is not None:
-            return answer.unauthorized_response(rejection, request, self.settings)
+            return None, answer.unauthorized_response(rejection, request, self.settings)
         extra = answer.cookie_headers(link.sid, request, self.settings)
         with link.lock:
             link.session.accept(clock(), takeover.can_take(environ))
             frames = link.session.take_frames()
+        link.settle()
         self._schedule(link)
-        return answer.payload_response(frames, request, self.settings, extra)
+        return link.sid, answer.payload_response(frames, request, self.settings, extra)
 
-    def _connect_websocket(self, request: Request, environ: Environ) -> Response | None:
-        fault = self._websocket_fault(environ)
+    def _connect_websocket(
+        self, request: Request, environ: Environ, start_response: StartResponse
+    ) -> tuple[str | None, Response | None]:
+        fault = self._websocket_fault(environ, start_response)
         if fault:
-            return self._refuse(ask.bad_request("TRANSPORT_HANDSHAKE_ERROR", error=fault), request)
+            with self._lock:
+                self._admission.leave(client_address(environ, self.settings))
+            return None, self._refuse(ask.bad_request("TRANSPORT_HANDSHAKE_ERROR", error=fault), request)
         link, rejection = self._open("websocket", environ)
         if rejection is not None:
-            return answer.unauthorized_response(rejection, request, self.settings)
-        headers = answer.cookie_headers(link.sid, request, self.settings)
-        connection = self._take_over(link, environ, headers)
+            return None, answer.unauthorized_response(rejection, request, self.settings)
+        try:
+            connection = self._take_over(link, environ, answer.cookie_headers(link.sid, request, self.settings))
+        except BaseException:
+            with link.lock:
+                link.session.close(Reason.TRANSPORT_ERROR)
+            link.settle()
+            raise
         with link.lock:
             link.websocket = connection
             link.session.accept(clock(), can_upgrade=False)
             link.flush_locked()
+        link.settle()
         self._schedule(link)
-        self._serve(connection, environ)
-        return None
+        self._serve(connection)
+        return link.sid, None
 
-    def _upgrade(self, link: Link, request: Request, environ: Environ, stale: bool) -> Response | None:
-        fault = self._websocket_fault(environ)
+    def _upgrade(
+        self, link: Link, request: Request, environ: Environ, start_response: StartResponse, stale: bool
+    ) -> Response | None:
+        fault = self._websocket_fault(environ, start_response)
         if fault:
             return self._refuse(ask.bad_request("TRANSPORT_HANDSHAKE_ERROR", error=fault), request)
         connection = self._take_over(link, environ, [])
@@ -274,19 +437,27 @@ class Server:
                 connection.close_locked(1000)
                 self.schedule_close(connection)
         self._schedule(link)
-        self._serve(connection, environ)
+        self._serve(connection)
         return None
 
-    def _websocket_fault(self, environ: Environ) -> str | None:
+    def _websocket_fault(self, environ: Environ, start_response: StartResponse) -> str | None:
         if not takeover.can_take(environ):
             return "this WSGI server does not give its socket away"
-        return handshake.find_fault(environ)
+        return handshake.find_fault(environ, takeover.http_version(environ, start_response))
 
     def _take_over(self, link: Link, environ: Environ, headers: list[tuple[str, str]]) -> Connection:
+        """Take the request's connection, and answer it with a 101."""
+        headers = headers + self._more_headers(link.sid, environ)
+        extension = None
+        negotiated = None if self._deflate is None else handshake.negotiate_deflate(environ, self._deflate)
+        if negotiated is not None:
+            headers.append(("Sec-WebSocket-Extensions", negotiated[0]))
+            extension = negotiated[1]
         head = handshake.accept_response(environ, headers)
         taken = takeover.take(environ)
         assert taken is not None
-        stream = Stream(self.settings.max_http_buffer_size)
+        deflate = self.settings.per_message_deflate
+        stream = Stream(self.settings.max_http_buffer_size, extension, 0 if deflate is None else deflate.threshold)
         connection = Connection(taken.sock, stream, self.driver, link, taken.extra)
         if taken.attached:
             connection.attachment = self.driver.create_wakeup()
@@ -294,7 +465,7 @@ class Server:
             connection.write_locked(head)
         return connection
 
-    def _serve(self, connection: Connection, environ: Environ) -> None:
+    def _serve(self, connection: Connection) -> None:
         """Let the driver watch the websocket; an attached one keeps the request until it has closed."""
         if not connection.closed:
             self.driver.watch(connection)
@@ -312,7 +483,9 @@ class Server:
             except PacketError as exc:
                 refusal = ask.bad_request("POLL_REFUSED", detail=str(exc))
             else:
-                if frames is None:
+                if frames is not None:
+                    link.on_drained_locked()
+                else:
                     wakeup = link.wakeup = self.driver.create_wakeup()
                     patience = session.poll_seconds()
         if refusal is not None:
@@ -325,6 +498,7 @@ class Server:
                 with link.lock:
                     link.wakeup = None
                     frames = session.end_poll()
+                    link.on_drained_locked()
         link.settle()
         return answer.payload_response(frames or [], request, self.settings)
 
@@ -333,16 +507,26 @@ class Server:
         try:
             with link.lock:
                 session.begin_post()
+        except PacketError as exc:
+            link.settle()
+            return self._refuse(ask.bad_request("PAYLOAD_REFUSED", detail=str(exc)), request)
+        link.reading_from = takeover.find_socket(environ)
+        try:
             body = self._read_body(environ, length)
             if body is not None and len(body) > self.settings.max_http_buffer_size:
                 return self._refuse(ask.bad_request("PAYLOAD_TOO_LARGE", close=session, status=413), request)
             with link.lock:
-                messages = session.end_post(ask.post_body(body, request))
+                messages = session.receive_payload(ask.post_body(body, request))
+            wait = link.enqueue(messages) if messages else None
+            if wait is not None:
+                wait.wait(None)
         except PacketError as exc:
             link.settle()
             return self._refuse(ask.bad_request("PAYLOAD_REFUSED", detail=str(exc)), request)
-        if messages:
-            link.enqueue(messages)
+        finally:
+            link.reading_from = None
+            with link.lock:
+                session.finish_post()
         link.settle()
         return answer.ok_response(request, self.settings)
 
@@ -376,22 +560,33 @@ class Server:
         except Exception:
             self.logger.exception("the message handler has failed")
 
+    def trigger(self, event: str, *arguments: Any) -> None:
+        """Call the handler of any other event, if there is one."""
+        handler = self.handlers.get(event)
+        try:
+            if handler is not None:
+                handler(*arguments)
+        except Exception:
+            self.logger.exception("the %s handler has failed", event)
+
     def tell_closed(self, link: Link, closed: Closed) -> None:
         """Tell the application that a client is gone, then forget it."""
         if self._debug:
             self.logger.debug("%s: %s %s", link.sid, closed.reason, closed.detail)
-        handler = self.handlers.get("disconnect")
+        with self._lock:
+            self._counts[f"closed {closed.reason}"] += 1
         try:
+            handler = self.handlers.get("disconnect")
             if handler is not None:
-                handler(link.sid, closed.reason)
-        except Exception:
-            self.logger.exception("the disconnect handler has failed")
+                self.trigger("disconnect", *(link.sid, closed.reason)[: 2 if takes(handler, 2) else 1])
         finally:
             self._forget(link)
 
     def _forget(self, link: Link) -> None:
-        self.sockets.pop(link.sid, None)
-        self._sessions.pop(link.sid, None)
+        if self.sockets.pop(link.sid, None) is not None:
+            self._sessions.pop(link.sid, None)
+            with self._lock:
+                self._admission.leave(link.address)
 
     def _schedule(self, link: Link) -> None:
         """Put the session's next moment on the clock."""

@@ -6,13 +6,14 @@ handlers. Rules: the Engine.IO protocol, revision 4, and the error codes of the 
 
 from __future__ import annotations
 
-import inspect
+import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, unquote_plus, urlsplit
 
+from engineio_green.core.callables import takes
 from engineio_green.core.session import OPEN, OPENING, Session
 from engineio_green.core.settings import Settings
 
@@ -36,6 +37,8 @@ class Refusal:
     message: str = ""
     close: Session | None = None
     """The session that this request has ended, if any."""
+    retry_after: int = 0
+    """Seconds after which it may be worth another try."""
 
     def __post_init__(self) -> None:
         status, message = REFUSALS[self.code]
@@ -46,6 +49,16 @@ class Refusal:
 def bad_request(name: str, close: Session | None = None, status: int = 400, **context: Any) -> Refusal:
     """Return refusal 3; *name* tells the application, and only it, what was wrong."""
     return Refusal(3, {"name": name, **context}, status=status, close=close)
+
+
+def forbidden(message: str = "") -> Refusal:
+    """Return refusal 4, with the application's own message if it has one."""
+    return Refusal(4, {"message": message or "Forbidden"}, message=message)
+
+
+def full(option: str) -> Refusal:
+    """Return the refusal of a server that has as many clients as *option* allows."""
+    return Refusal(4, {"name": "LIMIT_REACHED", "option": option}, status=503, message="Too many sessions", retry_after=5)
 
 
 @dataclass(slots=True)
@@ -114,6 +127,11 @@ class Request:
     @property
     def secure(self) -> bool:
         return _scheme(self.headers) in ("https", "wss")
+
+    def forwarded_secure(self, settings: Settings) -> bool:
+        """Whether the browser came by HTTPS, here or to a trusted proxy."""
+        forwarded = str(self.headers.get("HTTP_X_FORWARDED_PROTO", "")).partition(",")[0].strip().lower()
+        return self.secure or (forwarded == "https" and from_trusted_proxy(self.headers, settings))
 
 
 _PARAMETERS = {"EIO": "eio", "transport": "transport", "sid": "sid", "j": "jsonp"}
@@ -186,14 +204,37 @@ def _scheme(headers: Mapping[str, Any]) -> str:
     return str(headers.get("wsgi.url_scheme", "http"))
 
 
-def own_origins(headers: Mapping[str, Any]) -> set[str]:
+def from_trusted_proxy(headers: Mapping[str, Any], settings: Settings) -> bool:
+    """Tell whether the peer of this connection may speak for others. One without an address has come by a Unix socket."""
+    trusted = settings.trusted_proxies
+    peer = str(headers.get("REMOTE_ADDR") or "")
+    if trusted == "*" or not peer:
+        return True
+    try:
+        address = ipaddress.ip_address(peer)
+    except ValueError:
+        return False
+    return any(address in network for network in trusted)
+
+
+def client_address(headers: Mapping[str, Any], settings: Settings) -> str:
+    """Return the address of the client: the last one in X-Forwarded-For that a trusted proxy has seen, or the peer's."""
+    forwarded = headers.get("HTTP_X_FORWARDED_FOR")
+    if forwarded and from_trusted_proxy(headers, settings):
+        for hop in reversed(str(forwarded)[:1000].split(",")):
+            if not from_trusted_proxy({"REMOTE_ADDR": hop.strip() or "-"}, settings) or settings.trusted_proxies == "*":
+                return hop.strip()
+    return str(headers.get("REMOTE_ADDR") or "")
+
+
+def own_origins(headers: Mapping[str, Any], settings: Settings) -> set[str]:
     """Return the origins that a page of this very server would send."""
     scheme = _scheme(headers).replace("ws", "http")
     host = headers.get("HTTP_HOST") or f"{headers.get('SERVER_NAME', '')}:{headers.get('SERVER_PORT', '')}"
     origins = {_normal_origin(f"{scheme}://{host}")}
     forwarded_host = headers.get("HTTP_X_FORWARDED_HOST")
     forwarded_scheme = headers.get("HTTP_X_FORWARDED_PROTO")
-    if forwarded_host or forwarded_scheme:
+    if (forwarded_host or forwarded_scheme) and from_trusted_proxy(headers, settings):
         proto = str(forwarded_scheme or scheme).partition(",")[0].strip()
         origins.add(_normal_origin(f"{proto}://{str(forwarded_host or host).partition(',')[0].strip()}"))
     return origins
@@ -223,21 +264,10 @@ def allowed_origin(request: Request, settings: Settings) -> bool:
     if any(char in origin for char in "\r\n\0"):
         return False
     if allowed is None:
-        return _normal_origin(origin) in own_origins(request.headers)
+        return _normal_origin(origin) in own_origins(request.headers, settings)
     if callable(allowed):
-        return bool(allowed(origin, request.headers) if takes_environ(allowed) else allowed(origin))
+        return bool(allowed(origin, request.headers) if takes(allowed, 2) else allowed(origin))
     return origin in allowed
-
-
-def takes_environ(function: Callable[..., Any]) -> bool:
-    """Tell whether an origin callable takes ``(origin, environ)`` rather than ``(origin)``."""
-    try:
-        inspect.signature(function).bind(None, None)
-    except TypeError:
-        return False
-    except ValueError:  # no signature to be had, as for some built-in functions
-        return False
-    return True
 
 
 def post_body(body: bytes | None, request: Request) -> bytes | None:

@@ -73,7 +73,10 @@ def _success(body: bytes, request: Request, settings: Settings, extra: Headers |
 def refusal_response(refusal: Refusal, request: Request, settings: Settings) -> Response:
     """Answer with the refusal's code and message, and nothing that the client sent."""
     body = json.dumps({"code": refusal.code, "message": refusal.message}, separators=(",", ":")).encode()
-    return _failure(refusal.status, body, request, settings)
+    response = _failure(refusal.status, body, request, settings)
+    if refusal.retry_after:
+        response.headers.append(("Retry-After", str(refusal.retry_after)))
+    return response
 
 
 def unauthorized_response(value: Any, request: Request, settings: Settings) -> Response:
@@ -156,6 +159,6 @@ def cookie_headers(sid: str, request: Request, settings: Settings) -> Headers:
             if COOKIE_FORBIDDEN - {","} & set(str(value)):
                 raise ValueError(f"cookie attribute {key!r} holds a character that would end it")
             parts.append(f"{key}={value}")
-    if request.secure and "secure" not in (key.lower() for key in attributes):
+    if request.forwarded_secure(settings) and "secure" not in (key.lower() for key in attributes):
         parts.append("Secure")
     return [("Set-Cookie", "; ".join(parts))]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from engineio_green.core.settings import Settings
 from engineio_green.exceptions import PacketError
-from engineio_green.packet import CLOSE_FRAME, NOOP_FRAME, PING_FRAME, Data, Frame, decode_text
+from engineio_green.packet import CLOSE_FRAME, NOOP_FRAME, PING_FRAME, Data, Frame, decode_text, encode_message
 from engineio_green.payload import decode_payload
 
 # The states, in the order in which they are passed.
@@ -54,7 +54,9 @@ class Session:
         "_closed",
         "_last_frame",
         "awaiting_pong",
+        "buffered",
         "closing_due",
+        "held_up",
         "outbox",
         "ping_due",
         "poll_held",
@@ -75,6 +77,10 @@ class Session:
         self.transport = transport
         self.state = OPENING
         self.outbox: list[Frame] = []
+        self.buffered = 0
+        """Bytes of the outbox, counted while they wait for a poll."""
+        self.held_up = False
+        """The server itself does not read from this client: its silence is not its fault."""
         self.upgraded = False
         self.probe = NO_PROBE
         self.poll_held = False
@@ -101,6 +107,9 @@ class Session:
         self.state = OPEN
         self.ping_due = now + self.settings.ping_interval
         self.outbox.insert(0, self._open_frame(can_upgrade))
+        initial = self.settings.initial_packet
+        if initial is not None:
+            self.outbox.insert(1, encode_message(initial, self.settings.json))
 
     def _open_frame(self, can_upgrade: bool) -> str:
         settings = self.settings
@@ -148,6 +157,10 @@ class Session:
 
     # --- both transports -------------------------------------------------------------------------------------------
 
+    @property
+    def can_send(self) -> bool:
+        return self.state < CLOSING
+
     def send(self, frame: Frame) -> bool:
         """Queue *frame*. Returns whether the session can still deliver it."""
         if self.state >= CLOSING:
@@ -159,6 +172,7 @@ class Session:
         """Hand over everything that is to be sent."""
         frames = self.outbox
         self.outbox = []
+        self.buffered = 0
         return frames
 
     def receive(self, frame: Frame) -> Data | Closed | None:
@@ -223,12 +237,12 @@ class Session:
             raise PacketError("a second POST while one is being read")
         self.posting = True
 
-    def end_post(self, body: bytes | None) -> list[Data]:
-        """Take the body in: all of its packets or none. Returns the data of its messages; ``None``: it never came whole.
+    def receive_payload(self, body: bytes | None) -> list[Data]:
+        """Take the body in: all of its packets or none. ``None``: it never came whole. Returns the data of its messages.
 
-        Raises :class:`PacketError` when the POST must be refused; the session has then ended.
+        The POST is under way until :meth:`finish_post`. Raises :class:`PacketError` when it must be refused; the session
+        has then ended.
         """
-        self.posting = False
         if self.state != OPEN:
             raise PacketError("the session has ended")
         try:
@@ -245,6 +259,10 @@ class Session:
             if event is not None and event.__class__ is not Closed:
                 messages.append(event)  # type: ignore[arg-type]
         return messages
+
+    def finish_post(self) -> None:
+        """The POST is answered."""
+        self.posting = False
 
     # --- upgrade ---------------------------------------------------------------------------------------------------
 
@@ -275,6 +293,16 @@ class Session:
         self.probe = NO_PROBE
         self.probe_due = NEVER
 
+    def hold_up(self) -> None:
+        """The server stops reading from this client."""
+        self.held_up = True
+
+    def go_on(self, now: float) -> None:
+        """The server reads again: the client gets its time anew."""
+        self.held_up = False
+        if self.awaiting_pong:
+            self.pong_due = now + self.settings.ping_timeout
+
     # --- time ------------------------------------------------------------------------------------------------------
 
     def next_moment(self) -> float | None:
@@ -297,7 +325,9 @@ class Session:
                 self.close(Reason.SERVER_DISCONNECT)
             return
         if self.awaiting_pong:
-            if now >= self.pong_due and self.settings.monitor_clients:
+            if now >= self.pong_due and self.held_up:
+                self.pong_due = now + self.settings.ping_timeout
+            elif now >= self.pong_due and self.settings.monitor_clients:
                 self.close(Reason.PING_TIMEOUT)
                 return
             if now >= self.pong_due:

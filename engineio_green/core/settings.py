@@ -6,6 +6,7 @@ documented ones: the API of the compatible Python implementation; the others say
 
 from __future__ import annotations
 
+import ipaddress
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -32,6 +33,20 @@ def _count(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise SettingError(f"{name} must be an integer >= 1, not {value!r}")
     return value
+
+
+@dataclass(frozen=True, slots=True)
+class Deflate:
+    """How websocket messages are compressed (RFC 7692). Each client that uses it costs up to about 300 KB."""
+
+    threshold: int = 1024
+    """Messages shorter than this many bytes go out as they are."""
+    server_no_context_takeover: bool = False
+    client_no_context_takeover: bool = False
+    server_max_window_bits: int | None = None
+    client_max_window_bits: int | None = None
+    level: int = 6
+    mem_level: int = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +77,27 @@ class Settings:
     max_packets_per_payload: int = 10_000
     jsonp: bool = False
     """Answer ``j=`` requests, which browsers send across origins unasked."""
+    allow_request: Callable[[Mapping[str, Any]], Any] | None = None
+    """Called with the environ before a session is made: true admits; false refuses (403), a text with this message."""
+    bind_session: Callable[[Mapping[str, Any]], Any] | None = None
+    """Called with the environ of each request: a session answers only to requests with the value of its handshake."""
+    initial_packet: Any = None
+    """A message that every client gets right behind the open packet."""
+    http_headers: Callable[..., Any] | None = None
+    """Called with (sid or ``None``, environ): pairs of response headers to add."""
+    max_buffered_bytes: int = 16_000_000
+    """What may wait for one client: packets for its next poll, or what its websocket did not take."""
+    overflow: Literal["close", "drop", "block"] = "close"
+    """What a send beyond ``max_buffered_bytes`` does: end the client, lose the message, or wait."""
+    max_blocked_handlers: int = 100
+    """Handlers of one client that may be under way at once before it is not read any more."""
+    max_sessions: int | None = None
+    max_sessions_per_address: int | None = None
+    handshake_rate: tuple[int, float] | None = None
+    """(count, seconds): as many handshakes of one address in so much time."""
+    per_message_deflate: Deflate | None = None
+    trusted_proxies: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] | Literal["*"] = ()
+    """Whose ``X-Forwarded-*`` headers are believed; the default is this machine."""
 
 
 def make_settings(options: Mapping[str, Any]) -> Settings:
@@ -76,8 +112,19 @@ def make_settings(options: Mapping[str, Any]) -> Settings:
         _number(name, known.get(name, 1))
     for name in ("ping_grace", "compression_threshold"):
         _number(name, known.get(name, 0), zero=True)
-    for name in ("max_http_buffer_size", "max_packets_per_payload"):
+    for name in ("max_http_buffer_size", "max_packets_per_payload", "max_buffered_bytes", "max_blocked_handlers"):
         _count(name, known.get(name, 1))
+    for name in ("max_sessions", "max_sessions_per_address"):
+        if known.get(name) is not None:
+            _count(name, known[name])
+    for name in ("allow_request", "bind_session", "http_headers"):
+        if known.get(name) is not None and not callable(known[name]):
+            raise SettingError(f"{name} must be a function that takes the environ, not {known[name]!r}")
+    if known.get("overflow", "close") not in ("close", "drop", "block"):
+        raise SettingError(f"overflow must be 'close', 'drop' or 'block', not {known['overflow']!r}")
+    known["handshake_rate"] = _rate(known.get("handshake_rate"))
+    known["per_message_deflate"] = _deflate(known.get("per_message_deflate"))
+    known["trusted_proxies"] = _networks(known.get("trusted_proxies", ("127.0.0.0/8", "::1")))
     known["transports"] = _transports(known.get("transports"))
     known["json"] = known.get("json") or default_json
     known["cookie"] = _cookie(known.get("cookie"))
@@ -122,6 +169,48 @@ def _origins(value: Any) -> OriginRule:
         return "*" if value == "*" else frozenset((value,))
     origins = frozenset(value)
     return "*" if "*" in origins else origins
+
+
+def _rate(value: Any) -> tuple[int, float] | None:
+    if value is None:
+        return None
+    try:
+        count, seconds = value
+    except (TypeError, ValueError):
+        raise SettingError(f"handshake_rate must be (count, seconds), not {value!r}") from None
+    return _count("handshake_rate[0]", count), _number("handshake_rate[1]", seconds)
+
+
+def _deflate(value: Any) -> Deflate | None:
+    if value is None or value is False:
+        return None
+    if value is True:
+        return Deflate()
+    if not isinstance(value, Mapping):
+        raise SettingError(f"per_message_deflate must be True, False or a dict of its settings, not {value!r}")
+    names = [field.name for field in fields(Deflate)]
+    unknown = set(value) - set(names)
+    if unknown:
+        raise SettingError(f"per_message_deflate has no setting {min(unknown)!r}; there are {', '.join(names)}")
+    deflate = Deflate(**value)
+    for name, least in (("server_max_window_bits", 9), ("client_max_window_bits", 8)):
+        bits = getattr(deflate, name)
+        if bits is not None and not (isinstance(bits, int) and least <= bits <= 15):
+            raise SettingError(f"per_message_deflate[{name!r}] must be {least} to 15, not {bits!r}")
+    if deflate.level not in range(-1, 10) or deflate.mem_level not in range(1, 10):
+        raise SettingError("per_message_deflate: level must be -1 to 9 and mem_level 1 to 9")
+    _number("per_message_deflate['threshold']", deflate.threshold, zero=True)
+    return deflate
+
+
+def _networks(value: Any) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] | Literal["*"]:
+    if value == "*":
+        return "*"
+    addresses = [value] if isinstance(value, str) else list(value or ())
+    try:
+        return tuple(ipaddress.ip_network(address) for address in addresses)
+    except (TypeError, ValueError) as exc:
+        raise SettingError(f"trusted_proxies must be addresses or networks, or '*': {exc}") from None
 
 
 # What a user may pass by name; the grace comes in with ping_interval.

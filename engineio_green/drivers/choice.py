@@ -6,6 +6,7 @@ Owns the only imports of driver modules, so that no model's library is needed bu
 from __future__ import annotations
 
 import importlib
+import sys
 
 from engineio_green.drivers.base import Driver
 from engineio_green.exceptions import DriverError
@@ -36,10 +37,45 @@ def load_driver(name: str) -> type[Driver]:
 
 
 def choose_driver() -> type[Driver]:
-    """Return the first model, in the documented order, that has what it needs."""
+    """Return the first model, in the documented order, that has what it needs.
+
+    eventlet must also be in use: it changes how a process works too much to be taken because it is installed.
+    """
     for name in DRIVERS:
+        if name == "eventlet" and "eventlet" not in sys.modules:
+            continue
         try:
             return load_driver(name)
         except DriverError:
             continue
     raise DriverError("no concurrency model works in this process")
+
+
+def model_around() -> str:
+    """Return the model that the current request runs in: who waits here, a greenlet of a hub or a thread."""
+    parent = None
+    greenlet = sys.modules.get("greenlet")
+    if greenlet is not None:
+        parent = greenlet.getcurrent().parent
+    if parent is None:
+        return "threading"
+    gevent_hub = sys.modules.get("gevent.hub")
+    if gevent_hub is not None and isinstance(parent, gevent_hub.Hub):
+        return "gevent"
+    return "eventlet" if "eventlet" in sys.modules else "gevent"
+
+
+def misfit(name: str) -> str | None:
+    """Return why the model *name* can't serve the current request, as a sentence that says what to change."""
+    around = model_around()
+    if name.startswith(around):
+        return None
+    servers = {
+        "threading": "plain threads",
+        "gevent": "gevent's greenlets",
+        "eventlet": "eventlet's green threads",
+    }
+    return (
+        f"async_mode={name!r} does not fit: this WSGI server runs requests in {servers[around]}. "
+        f"Use async_mode={around!r}, or a server for {name} (see the deployment table of the README)"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -119,12 +120,8 @@ class EventletDriver(GreenDriver):
 
     @classmethod
     def missing(cls) -> str | None:
-        if eventlet.patcher.is_monkey_patched("socket"):
-            return None
-        import sys
-
-        gevent_monkey = sys.modules.get("gevent.monkey")
-        if gevent_monkey is not None and gevent_monkey.is_module_patched("socket"):
+        monkey = sys.modules.get("gevent.monkey")
+        if monkey is not None and monkey.is_module_patched("socket"):
             return "gevent has monkey patched this process; use async_mode='gevent'"
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +99,9 @@ class GeventDriver(GreenDriver):
 
     @classmethod
     def missing(cls) -> str | None:
+        patcher = sys.modules.get("eventlet.patcher")
+        if patcher is not None and patcher.is_monkey_patched("socket"):
+            return "eventlet has monkey patched this process; use async_mode='eventlet'"
         return None
 
     def hub(self) -> GeventHub:

@@ -11,6 +11,7 @@ import logging
 import os
 import queue
 import select
+import sys
 import threading
 import time
 from collections import deque
@@ -266,6 +267,12 @@ class ThreadDriver(Driver):
 
     @classmethod
     def missing(cls) -> str | None:
+        monkey = sys.modules.get("gevent.monkey")
+        if monkey is not None and monkey.is_module_patched("threading"):
+            return "gevent has monkey patched this process, so that there are no threads; use async_mode='gevent'"
+        patcher = sys.modules.get("eventlet.patcher")
+        if patcher is not None and patcher.is_monkey_patched("thread"):
+            return "eventlet has monkey patched this process, so that there are no threads; use async_mode='eventlet'"
         return None
 
     @property

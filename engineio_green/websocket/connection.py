@@ -30,6 +30,9 @@ class Owner(Protocol):
     def on_blocked(self) -> None:
         """The worker has not come back from ``on_readable``: never blocks."""
 
+    def on_drained_locked(self) -> None:
+        """Everything that the kernel had not taken at first is sent."""
+
 
 class Connection:
     """See the module's text. The driver calls ``run``, ``on_blocked`` and ``on_writable``, the owner everything else.
@@ -40,7 +43,6 @@ class Connection:
     __slots__ = (
         "_read_ahead",
         "_unsent",
-        "_unsent_bytes",
         "attachment",
         "closed",
         "driver",
@@ -49,6 +51,7 @@ class Connection:
         "owner",
         "sock",
         "stream",
+        "unsent_bytes",
         "watch",
     )
 
@@ -64,7 +67,7 @@ class Connection:
         self.hangup = False  # the driver knows that the end follows what is to be read
         self._read_ahead = read_ahead
         self._unsent: list[bytes] = []
-        self._unsent_bytes = 0
+        self.unsent_bytes = 0  # what the kernel has not taken yet
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError:
@@ -128,11 +131,6 @@ class Connection:
 
     # --- writing ---------------------------------------------------------------------------------------------------------
 
-    @property
-    def unsent_bytes(self) -> int:
-        """What the kernel has not taken yet."""
-        return self._unsent_bytes
-
     def write_locked(self, data: bytes) -> None:
         """Send *data* now as far as the kernel takes it; the rest goes out when the socket is writable again."""
         if self.closed:
@@ -148,11 +146,18 @@ class Connection:
             if sent == len(data):
                 return
             self._unsent.append(data[sent:])
-            self._unsent_bytes = len(data) - sent
+            self.unsent_bytes = len(data) - sent
             self.driver.watch_writable(self)
             return
         self._unsent.append(data)
-        self._unsent_bytes += len(data)
+        self.unsent_bytes += len(data)
+
+    def take_back_locked(self) -> bool:
+        """Drop what was written last, if none of it has been sent. Returns whether it was."""
+        if len(self._unsent) < 2:
+            return False
+        self.unsent_bytes -= len(self._unsent.pop())
+        return True
 
     def _drain_locked(self) -> None:
         data = self._unsent[0] if len(self._unsent) == 1 else b"".join(self._unsent)
@@ -163,17 +168,18 @@ class Connection:
         except OSError:
             self._lost_locked()
             return
-        self._unsent_bytes -= sent
+        self.unsent_bytes -= sent
         self._unsent = [data[sent:]] if sent < len(data) else []
         if self._unsent:
             return
         self.driver.unwatch_writable(self)
+        self.owner.on_drained_locked()
         if self.stream.ending:
             self._half_close_locked()
 
     def _lost_locked(self) -> None:
         """Writing has failed: let the reading side find the end, so that there is one place where a session ends."""
-        self._unsent, self._unsent_bytes = [], 0
+        self._unsent, self.unsent_bytes = [], 0
         try:
             self.sock.shutdown(socket.SHUT_RDWR)
         except OSError:
@@ -207,7 +213,7 @@ class Connection:
         if self.closed:
             return
         self.closed = self.ended = True
-        self._unsent, self._unsent_bytes = [], 0
+        self._unsent, self.unsent_bytes = [], 0
         self.driver.release(self)
         if self.attachment is not None:
             self.attachment.wake()

@@ -10,13 +10,19 @@ import binascii
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from websockets.exceptions import InvalidHandshake
+from websockets.extensions import Extension
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
+from websockets.headers import build_extension, parse_extension
 from websockets.utils import accept_key
 
+# Longer than any browser's offer; what comes after is not worth parsing.
+MAX_EXTENSIONS_HEADER = 2000
 
-def find_fault(environ: Mapping[str, Any]) -> str | None:
-    """Return what is wrong with an upgrade request, in a few words, or ``None``."""
-    # eventlet.wsgi names its own version there, 1.0, whatever the client's is.
-    if environ.get("SERVER_PROTOCOL", "HTTP/1.1") != "HTTP/1.1" and "eventlet.input" not in environ:
+
+def find_fault(environ: Mapping[str, Any], version: str) -> str | None:
+    """Return what is wrong with an upgrade request of HTTP *version*, in a few words, or ``None``."""
+    if version != "HTTP/1.1":
         return "a websocket needs HTTP/1.1"
     if not environ.get("HTTP_HOST"):
         return "no Host header"
@@ -46,3 +52,33 @@ def accept_response(environ: Mapping[str, Any], headers: Iterable[tuple[str, str
             raise ValueError(f"header {name!r} holds a line break")
         lines.append(f"{name}: {value}")
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+def deflate_factory(options: Any) -> ServerPerMessageDeflateFactory:
+    """Return what negotiates compression with the attributes of *options* (RFC 7692, section 7.1)."""
+    return ServerPerMessageDeflateFactory(
+        server_no_context_takeover=options.server_no_context_takeover,
+        client_no_context_takeover=options.client_no_context_takeover,
+        server_max_window_bits=options.server_max_window_bits,
+        client_max_window_bits=options.client_max_window_bits,
+        compress_settings={"level": options.level, "memLevel": options.mem_level},
+    )
+
+
+def negotiate_deflate(environ: Mapping[str, Any], factory: ServerPerMessageDeflateFactory) -> tuple[str, Extension] | None:
+    """Return the answer to the client's offer of compression, and what does it; ``None`` when it offers none that fits."""
+    offer = str(environ.get("HTTP_SEC_WEBSOCKET_EXTENSIONS", ""))
+    if not offer or len(offer) > MAX_EXTENSIONS_HEADER:
+        return None
+    try:
+        parsed = parse_extension(offer)
+    except InvalidHandshake:
+        return None
+    for name, parameters in parsed:
+        if name == factory.name:
+            try:
+                accepted, extension = factory.process_request_params(parameters, [])
+            except InvalidHandshake:
+                continue
+            return build_extension([(name, accepted)]), extension
+    return None

@@ -13,7 +13,8 @@ import logging
 from struct import Struct
 
 from websockets.exceptions import InvalidState
-from websockets.frames import CLOSE, CONT, CTRL_OPCODES, TEXT, CloseCode, Frame
+from websockets.extensions import Extension
+from websockets.frames import BINARY, CLOSE, CONT, CTRL_OPCODES, TEXT, CloseCode, Frame
 from websockets.protocol import OPEN, Protocol, Side
 
 try:
@@ -57,13 +58,27 @@ def encode_frame(message: Message) -> bytes:
 class Stream:
     """One websocket after its opening handshake. Not thread-safe.
 
-    :param max_size: the longest message to take in, in bytes; a longer one closes the websocket with 1009.
+    :param max_size: the longest message to take in, in bytes, inflated; a longer one closes the websocket with 1009.
+    :param deflate: the negotiated compression, which is used for what is sent from *threshold* bytes on.
     """
 
-    __slots__ = ("_first", "_interleaved", "_missing", "_parts", "_protocol", "_rest", "failed", "max_size")
+    __slots__ = (
+        "_deflate",
+        "_first",
+        "_interleaved",
+        "_missing",
+        "_parts",
+        "_protocol",
+        "_rest",
+        "_threshold",
+        "failed",
+        "max_size",
+    )
 
-    def __init__(self, max_size: int) -> None:
+    def __init__(self, max_size: int, deflate: Extension | None = None, threshold: float = 0) -> None:
         self.max_size = max_size
+        self._deflate = deflate
+        self._threshold = threshold
         self.failed = False
         """The peer has broken a rule: the websocket was closed from this side."""
         self._protocol: Protocol | None = None
@@ -121,12 +136,26 @@ class Stream:
             return False
         return True
 
+    @property
+    def shares_frames(self) -> bool:
+        """Whether :func:`encode_frame` gives what this websocket's peer expects: compressed ones are each their own."""
+        return self._deflate is None
+
+    def encode(self, message: Message) -> bytes:
+        """Return *message* as one frame for this websocket's peer."""
+        if self._deflate is None or len(message) < self._threshold:
+            return encode_frame(message)
+        opcode, payload = (TEXT, message.encode()) if isinstance(message, str) else (BINARY, message)
+        return Frame(opcode, payload).serialize(mask=False, extensions=[self._deflate])
+
     # --- the library ---------------------------------------------------------------------------------------------------
 
     @property
     def _library(self) -> Protocol:
         if self._protocol is None:
             self._protocol = Protocol(Side.SERVER, max_size=self.max_size, logger=_library_logger)
+            if self._deflate is not None:
+                self._protocol.extensions = [self._deflate]
         return self._protocol
 
     def _feed_library(self, data: bytes, messages: list[Message]) -> None:

@@ -80,8 +80,9 @@ def _make_husk(sock: Any) -> None:
     if cls not in _husk_classes:
         methods = {name: value for name, value in vars(_Husk).items() if callable(value)}
         _husk_classes[cls] = type(f"Detached{cls.__name__.capitalize()}", (cls,), {"__slots__": (), **methods})
-    for name in getattr(sock, "__dict__", {}).keys() & vars(_Husk).keys():
-        delattr(sock, name)  # eventlet keeps bound methods of the inner socket there
+    if cls.__dictoffset__:
+        for name in vars(sock).keys() & vars(_Husk).keys():
+            delattr(sock, name)  # eventlet keeps bound methods of the inner socket there
     sock.__class__ = _husk_classes[cls]
 
 
@@ -183,7 +184,10 @@ def _read_ahead(source: Any) -> bytes:
     peek = getattr(reader, "peek", None)
     if peek is None:
         return b""
-    data = bytes(peek())
+    try:
+        data = bytes(peek())
+    except OSError:  # nothing there, says a TLS socket
+        return b""
     return bytes(reader.read(len(data))) if data else b""
 
 
@@ -233,7 +237,26 @@ _TCP_CORK: int | None = getattr(_socket, "TCP_CORK", None)
 
 
 def end_after_response(start_response: Any) -> None:
-    """Make the server close the connection after this response: gunicorn does not listen to a ``Connection`` header."""
+    """Make the server close the connection after this response: these do not listen to a ``Connection`` header."""
     force_close = getattr(getattr(start_response, "__self__", None), "force_close", None)
     if force_close is not None:
         force_close()
+    handler = _eventlet_handler(start_response)
+    if handler is not None:
+        handler.close_connection = 1
+
+
+def http_version(environ: Mapping[str, Any], start_response: Any) -> str:
+    """Return the protocol of the request, e.g. ``'HTTP/1.1'``."""
+    handler = _eventlet_handler(start_response)
+    if handler is not None:  # its SERVER_PROTOCOL is the server's own, 1.0, whatever the client's is
+        return str(handler.request_version)
+    return "HTTP/1.1" if "eventlet.input" in environ else str(environ.get("SERVER_PROTOCOL", "HTTP/1.1"))
+
+
+def _eventlet_handler(start_response: Any) -> Any:
+    """Return eventlet's handler of the request, which only its ``start_response`` knows."""
+    if getattr(start_response, "__module__", None) != "eventlet.wsgi":
+        return None
+    cells = [cell.cell_contents for cell in start_response.__closure__ or ()]
+    return next((cell for cell in cells if hasattr(cell, "request_version")), None)

@@ -30,9 +30,17 @@ def serve_werkzeug(wsgi: Any) -> None:
     run_simple("127.0.0.1", 0, wsgi, threaded=True)
 
 
+def serve_eventlet(wsgi: Any) -> None:
+    import eventlet
+    import eventlet.wsgi
+
+    eventlet.wsgi.server(eventlet.listen(("127.0.0.1", 0)), wsgi, log=logging.getLogger("eventlet.wsgi"))
+
+
 RUNNERS: dict[str, Callable[[Any], None]] = {
     "gevent": serve_gevent,
     "werkzeug": serve_werkzeug,
+    "eventlet": serve_eventlet,
 }
 
 if __name__ == "__main__":

@@ -34,16 +34,22 @@ class Mode:
     arguments: tuple[str, ...]
 
 
-GUNICORN = (
-    *("-m", "gunicorn", "interop.app:create()", "--workers", "1", "--bind", "127.0.0.1:0"),
-    *("--access-logfile", "-", "--graceful-timeout", "3", "--worker-class"),
-)
+def gunicorn(*arguments: str) -> tuple[str, ...]:
+    """Arguments of a gunicorn with one worker and nothing in common with another gunicorn of the same user."""
+    from gunicorn.config import KNOWN_SETTINGS
+
+    known = {flag for setting in KNOWN_SETTINGS for flag in (setting.cli or [])}
+    control = [flag for flag in ("--no-control-socket",) if flag in known]  # newer versions share one socket per user
+    common = ["-m", "gunicorn", "interop.app:create()", "--workers", "1", "--bind", "127.0.0.1:0"]
+    return (*common, "--access-logfile", "-", "--graceful-timeout", "3", *control, *arguments)
+
 
 # One line per server. A held GET occupies a gthread thread, and the tests have twenty clients at once: hence 60 threads.
 MODES = {
     "gevent.pywsgi": Mode("gevent", ("-m", "interop.serve", "gevent")),
     "werkzeug": Mode("threading", ("-m", "interop.serve", "werkzeug")),
-    "gunicorn-gthread": Mode("threading", (*GUNICORN, "gthread", "--threads", "60")),
+    "gunicorn-gthread": Mode("threading", gunicorn("--worker-class", "gthread", "--threads", "60")),
+    "eventlet.wsgi": Mode("eventlet", ("-m", "interop.serve", "eventlet")),
 }
 
 # What must not be in a log: a level above INFO (our format puts it first, gunicorn in brackets), a trace of an exception, a
