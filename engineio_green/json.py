@@ -24,5 +24,5 @@ def loads(text: str | bytes | bytearray, **kwargs: Any) -> Any:
     Raises ``ValueError`` when the text is not JSON.
     """
     if kwargs or not isinstance(text, str):
-        return _json.loads(text, **kwargs)
+        return _json.loads(text, **{"parse_constant": _refuse_constant, **kwargs})
     return _decode(text)

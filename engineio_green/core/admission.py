@@ -16,6 +16,7 @@ class Admission:
         self.sessions: dict[str, int] = {}
         self.total = 0
         self._buckets: dict[str, tuple[float, float]] = {}  # address: handshakes left, and since when
+        self._clean_at = 10_000
 
     def try_enter(self, address: str, now: float) -> str | None:
         """Count a new session of *address*. Returns the name of the option that forbids it, if one does."""
@@ -44,7 +45,8 @@ class Admission:
     def _take_token(self, address: str, now: float, count: int, seconds: float) -> bool:
         tokens, since = self._buckets.get(address, (float(count), now))
         tokens = min(count, tokens + (now - since) * count / seconds)
-        if len(self._buckets) > 10_000:  # full buckets say nothing; an attacker's many addresses must not fill the memory
+        if len(self._buckets) > self._clean_at:  # full buckets say nothing: many addresses must not fill the memory
             self._buckets = {key: value for key, value in self._buckets.items() if now - value[1] < seconds}
+            self._clean_at = max(10_000, 2 * len(self._buckets))
         self._buckets[address] = (tokens - 1 if tokens >= 1 else tokens, now)
         return tokens >= 1

@@ -276,10 +276,5 @@ def post_body(body: bytes | None, request: Request) -> bytes | None:
         return body
     fields = parse_qs(body.decode("latin-1"), keep_blank_values=True, encoding="utf-8", max_num_fields=10)
     payload: str = fields.get("d", [""])[0]
-    # Such clients write a line feed as \n, so that no form makes CRLF of it; a real backslash comes doubled.
-    return re.sub(r"(\\*)\\n", _unescape_line_feed, payload).encode()
-
-
-def _unescape_line_feed(match: re.Match[str]) -> str:
-    slashes = match[1]
-    return slashes + "\\n" if len(slashes) % 2 else slashes + "\n"
+    # Such clients write a line feed as \n, so that no form makes CRLF of it, and a \n of the text as \\n.
+    return re.sub(r"(\\)?\\n", lambda match: "\\n" if match[1] else "\n", payload).encode()

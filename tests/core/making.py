@@ -8,6 +8,7 @@ from engineio_green.core.request import Request
 from engineio_green.core.session import Session
 from engineio_green.core.settings import Settings, make_settings
 from engineio_green.packet import Data, Frame
+from engineio_green.payload import encode_payload
 
 HOST = "example.com"
 
@@ -70,7 +71,7 @@ def take_in(session: Session, frame: Frame) -> Any:
     """Take in one frame in the way of the session's transport. Returns what ``receive`` returns, or the data of a POST."""
     if session.transport == "websocket":
         return session.receive(frame)
-    return post(session, frame.encode() if isinstance(frame, str) else frame)
+    return post(session, encode_payload([frame]))
 
 
 def request(method: str = "GET", query: str = "EIO=4&transport=polling", **environ: Any) -> Request:

@@ -100,7 +100,9 @@ def test_five_hundred_idle_websockets_add_no_thread_and_no_greenlet(client: Clie
     before = server.stats()
     sockets = open_idle(client, 480)
     after = server.stats()
-    assert after["threads"] <= before["threads"] + 2, f"{before} {after}"
+    # gunicorn's pool grows by itself to its 16 threads, whatever they do.
+    pool = 16 if server.mode.name == "gunicorn-gthread" else 0
+    assert after["threads"] <= max(before["threads"] + 2, pool + 4), f"{before} {after}"
     assert after["greenlets"] <= before["greenlets"] + 10, f"{before} {after}"
     assert after["resident_kilobytes"] - before["resident_kilobytes"] < 480 * 20, f"{before} {after}"
     assert_all_answer([*first, *sockets])

@@ -1,0 +1,368 @@
+"""Any sequence of requests, frames, timeouts and closes keeps what a session promises.
+
+The machine plays a shell with one clock, and any client, polite or not. Its books are kept apart from the session: what was
+accepted to be sent, what has come out, what must have ended. What is checked after every step:
+
+- what was accepted comes out once and in order, on whichever transport; all of it, where the end had a farewell;
+- the end is handed over once, and nothing works after it;
+- a held poll gets an answer that is not empty;
+- after a tick the next moment lies ahead, so that the clock never spins.
+"""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from engineio_green.core.session import Closed, Reason
+from engineio_green.exceptions import PacketError
+from engineio_green.payload import encode_payload
+
+from .making import opening
+
+GOOD = st.sampled_from(["4x", "4", '4{"a":1}', b"x", b"", "3", "3probe"])
+BAD = st.sampled_from(["", "0", "2", "2probe", "5", "6", "7", "x", "1x", "\uff14"])
+PROBES = st.sampled_from(["2probe", "5", "2", "1", "4x", "", b"2probe", "3probe"])
+GAPS = st.sampled_from([0.0, 0.1, 1.0, 2.5, 4.0, 7.0, 30.0])
+REASONS = st.sampled_from([Reason.TRANSPORT_CLOSE, Reason.TRANSPORT_ERROR, Reason.PING_TIMEOUT])
+OPTIONS = st.fixed_dictionaries(
+    {
+        "ping_interval": st.sampled_from([3, 10, (5, 2)]),
+        "ping_timeout": st.sampled_from([2, 12]),
+        "close_timeout": st.sampled_from([1, 20]),
+        "upgrade_timeout": st.sampled_from([1, 20]),
+        "monitor_clients": st.booleans(),
+        "max_packets_per_payload": st.sampled_from([2, 1000]),
+        "initial_packet": st.sampled_from([None, "hello"]),
+    }
+)
+
+
+class SessionMachine(RuleBasedStateMachine):
+    @initialize(transport=st.sampled_from(["polling", "websocket"]), options=OPTIONS, now=st.sampled_from([0.0, -5.0, 1e6]))
+    def open(self, transport, options, now):
+        self.now = now
+        self.session = opening(transport, **options)
+        self.most_packets = options["max_packets_per_payload"]
+        self.initial = ["4hello"] if options["initial_packet"] else []
+        self.accepted = []  # what the application has sent and the session has taken
+        self.delivered = []  # what has come out of it, without the protocol's own packets
+        self.opened = False  # the open packet is out
+        self.pings = 0  # that came out and were not answered
+        self.farewell = False  # the server said goodbye: everything must still get through
+        self.ended_for_client = False  # a close packet came out: nothing may follow it
+        self.held = False
+        self.posting = False
+        self.end = None  # the Closed that was handed over
+        self.must_have_ended = False
+
+    # --- books ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def gone(self):
+        return self.session.gone
+
+    def deliver(self, frames):
+        """The shell hands *frames* to the client."""
+        for frame in frames:
+            assert not self.ended_for_client, f"{frame!r} after the close packet"
+            if isinstance(frame, str) and frame[:1] == "0":
+                assert not self.opened, "opened twice"
+                assert not self.delivered
+                self.opened = True
+            elif frame == "2":
+                self.pings += 1
+                assert self.pings == 1, "a second ping before the pong"
+            elif frame == "1":
+                self.ended_for_client = True
+            elif frame != "6":
+                assert self.opened, f"{frame!r} before the open packet"
+                self.delivered.append(frame)
+
+    def refused(self, call, *arguments):
+        """A call that must be refused, after which the session has ended."""
+        with pytest.raises(PacketError):
+            call(*arguments)
+        self.must_have_ended = True
+
+    def flush(self):
+        """What a shell does when there is a websocket: nothing waits for anybody."""
+        if self.session.transport == "websocket" and self.opened:
+            self.deliver(self.session.take_frames())
+
+    def pong_arrived(self, frames):
+        if any(isinstance(frame, str) and frame[:1] == "3" for frame in frames):
+            self.pings = 0
+
+    # --- the application ------------------------------------------------------------------------------------------------
+
+    @precondition(lambda self: not self.opened)
+    @rule()
+    def accept(self):
+        self.session.accept(self.now, self.session.transport == "polling")
+        if not self.gone:
+            self.accepted[:0] = self.initial
+            self.deliver(self.session.take_frames())
+            assert self.opened
+
+    @rule(binary=st.booleans())
+    def send(self, binary):
+        text = f"4message {len(self.accepted)}"
+        frame = text.encode() if binary else text
+        may = not self.gone and not self.farewell
+        assert self.session.send(frame) is may
+        if may:
+            self.accepted.append(frame)
+            self.flush()
+
+    @rule()
+    def disconnect(self):
+        was_gone = self.gone
+        before_opening = not self.opened
+        closed = self.session.disconnect(self.now)
+        if was_gone or self.farewell:
+            assert closed is None
+        elif not before_opening:
+            self.farewell = True
+            self.must_have_ended = self.gone
+        self.flush()
+
+    @rule(reason=REASONS)
+    def close(self, reason):
+        closed = self.session.close(reason)
+        assert (closed is None) is self.must_have_ended
+        self.must_have_ended = True
+        self.farewell = self.farewell and closed is None
+        self.flush()
+
+    # --- the clock ------------------------------------------------------------------------------------------------------
+
+    @rule(gap=GAPS)
+    def wait(self, gap):
+        """Time passes, the clock is late."""
+        self.now += gap
+
+    @rule()
+    def tick(self):
+        was_gone = self.gone
+        self.session.tick(self.now)
+        if self.gone and not was_gone:
+            self.must_have_ended = True
+        if self.gone:
+            assert self.session.next_moment() is None
+        elif self.opened:
+            assert self.session.next_moment() > self.now
+        self.flush()
+
+    @precondition(lambda self: self.opened and not self.gone)
+    @rule()
+    def wait_for_the_next_moment(self):
+        self.now = max(self.now, self.session.next_moment())
+        self.tick()
+
+    # --- the client on polling --------------------------------------------------------------------------------------------
+
+    @precondition(lambda self: self.opened)
+    @rule()
+    def poll(self):
+        session, was_gone = self.session, self.gone
+        session.tick(self.now)  # as the poll itself does, so that the books know what it will find
+        if session.gone:
+            self.refused(session.begin_poll, self.now)
+        elif session.transport == "websocket":
+            assert session.begin_poll(self.now) == ["6"], "a late poll must get nothing of the websocket's"
+            self.flush()
+        elif self.held:
+            assert not was_gone
+            self.farewell = False
+            self.refused(session.begin_poll, self.now)
+        else:
+            frames = session.begin_poll(self.now)
+            self.held = frames is None
+            assert session.poll_held is self.held
+            if frames is not None:
+                assert frames
+                self.deliver(frames)
+            if self.farewell:
+                assert self.ended_for_client
+                self.must_have_ended = True
+
+    @precondition(lambda self: self.held)
+    @rule()
+    def answer_the_held_poll(self):
+        on_polling = self.session.transport == "polling"
+        frames = self.session.end_poll()
+        assert frames
+        if not on_polling and not self.gone:
+            assert frames == ["6"]
+        self.deliver(frames)
+        self.held = False
+
+    @precondition(lambda self: self.opened)
+    @rule()
+    def begin_post(self):
+        session = self.session
+        if session.gone or self.farewell:
+            with pytest.raises(PacketError):
+                session.begin_post()
+        elif self.posting:
+            self.refused(session.begin_post)
+        else:
+            session.begin_post()
+            self.posting = True
+
+    @precondition(lambda self: self.posting)
+    @rule(frames=st.lists(GOOD, min_size=1, max_size=4), goodbye=st.booleans())
+    def end_a_good_post(self, frames, goodbye):
+        frames = [*frames, "1"] if goodbye else frames
+        session, body = self.session, encode_payload(frames)
+        if session.gone or self.farewell:
+            with pytest.raises(PacketError):
+                session.receive_payload(body)
+        elif len(frames) > self.most_packets:
+            self.refused(session.receive_payload, body)
+        else:
+            messages = session.receive_payload(body)
+            expected = [frame for frame in frames if isinstance(frame, bytes) or frame[:1] == "4"]
+            assert len(messages) == len(expected), "all messages or none"
+            self.pong_arrived(frames)
+            self.must_have_ended = goodbye
+        session.finish_post()
+        self.posting = False
+
+    @precondition(lambda self: self.posting)
+    @rule(before=st.lists(GOOD, max_size=2), bad=BAD, after=st.lists(GOOD, max_size=2), cut_short=st.booleans())
+    def end_a_bad_post(self, before, bad, after, cut_short):
+        body = None if cut_short else encode_payload([*before, bad, *after])
+        if self.session.gone or self.farewell:
+            with pytest.raises(PacketError):
+                self.session.receive_payload(body)
+        else:
+            self.refused(self.session.receive_payload, body)
+        self.session.finish_post()
+        self.posting = False
+
+    # --- the client on websocket ------------------------------------------------------------------------------------------
+
+    @precondition(lambda self: self.opened)
+    @rule()
+    def begin_upgrade(self):
+        session = self.session
+        may = not session.gone and not self.farewell and session.transport == "polling" and not session.upgrading
+        assert session.begin_upgrade(self.now) is may
+        assert not may or session.upgrading
+
+    @precondition(lambda self: self.session.upgrading)
+    @rule(frame=PROBES)
+    def receive_probe(self, frame):
+        session = self.session
+        answer = session.receive_probe(frame)
+        assert answer in (None, "3probe")
+        assert (answer == "3probe") <= (frame == "2probe" and session.upgrading)
+        if session.transport == "websocket":
+            assert frame == "5"
+            assert session.upgraded
+            assert not session.upgrading
+            if self.farewell:
+                self.must_have_ended = True
+            self.flush()
+
+    @precondition(lambda self: self.session.upgrading)
+    @rule()
+    def upgrade_at_once(self):
+        """Random frames rarely hit the way that clients go."""
+        if self.session.receive_probe("2probe") == "3probe":
+            self.receive_probe("5")
+
+    @precondition(lambda self: self.session.upgrading)
+    @rule()
+    def lose_the_websocket_on_probation(self):
+        self.session.end_upgrade()
+        assert not self.session.upgrading
+        assert self.session.transport == "polling"
+
+    @precondition(lambda self: self.opened and self.session.transport == "websocket")
+    @rule(frame=st.one_of(GOOD, GOOD, BAD, st.just("1")))
+    def receive(self, frame):
+        session, was_gone = self.session, self.gone
+        event = session.receive(frame)
+        if was_gone:
+            assert event is None
+        elif isinstance(frame, bytes):
+            assert event == frame
+        elif frame[:1] == "4":
+            assert event is not None
+            assert not isinstance(event, Closed)
+        elif frame[:1] == "3":
+            assert event is None
+            self.pong_arrived([frame])
+        else:
+            assert isinstance(event, Closed)
+            self.must_have_ended = True
+        self.flush()
+
+    # --- the shell --------------------------------------------------------------------------------------------------------
+
+    @rule()
+    def settle(self):
+        closed = self.session.take_closed()
+        if self.end is None and self.must_have_ended:
+            assert closed is not None
+            self.end = closed
+        else:
+            assert closed is None
+
+    # --- what always holds ------------------------------------------------------------------------------------------------
+
+    @invariant()
+    def the_end_comes_when_it_must_and_not_otherwise(self):
+        if not self.opened and self.gone:
+            self.must_have_ended = True  # it ended before it began
+        if self.must_have_ended:
+            assert self.gone
+        elif self.gone:
+            # Polls and ticks find out by themselves that time is up.
+            raise AssertionError("the session has ended unasked")
+
+    @invariant()
+    def nothing_is_lost_doubled_or_out_of_order(self):
+        assert self.delivered == self.accepted[: len(self.delivered)]
+
+    @invariant()
+    def what_has_not_come_out_still_waits(self):
+        waiting = [frame for frame in self.session.outbox if isinstance(frame, bytes) or frame[:1] == "4"]
+        if not self.gone and self.opened:
+            assert self.delivered + waiting == self.accepted
+
+    @invariant()
+    def everything_is_refused_after_the_end(self):
+        if self.gone:
+            assert self.session.send("4late") is False
+            assert self.session.next_moment() is None
+            assert not self.session.upgrading
+
+    def teardown(self):
+        if not hasattr(self, "session"):
+            return
+        if not self.gone and self.opened and not self.held and self.session.transport == "polling":
+            self.deliver(self.session.begin_poll(self.now) or self.session.end_poll())
+            if not self.gone:
+                assert self.delivered == self.accepted
+        self.must_have_ended = self.must_have_ended or self.gone
+        if self.session.close(Reason.TRANSPORT_CLOSE):
+            self.must_have_ended = True
+            self.farewell = False
+        if self.held:
+            self.answer_the_held_poll()
+        self.flush()
+        if self.farewell and self.ended_for_client:
+            assert self.delivered == self.accepted, "the farewell came before what was sent"
+        self.settle()
+        assert self.end is not None
+        assert self.session.take_closed() is None
+
+
+TestSession = SessionMachine.TestCase
+TestSession.settings = settings(max_examples=200, stateful_step_count=40, deadline=None, print_blob=True)
