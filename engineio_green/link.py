@@ -15,16 +15,14 @@ from typing import TYPE_CHECKING, Any
 from engineio_green.core.session import Closed, Reason, Session
 from engineio_green.drivers.base import Wakeup, clock
 from engineio_green.exceptions import PacketError
+from engineio_green.outbound import Outbound
 from engineio_green.packet import Data, Frame, Packet
 from engineio_green.websocket.connection import Connection
 from engineio_green.websocket.stream import encode_frame
 
 if TYPE_CHECKING:
     from engineio_green.core.deadlines import Entry
-    from engineio_green.server import Server
-
-# Frames that a handler may send within a batch before they go out all the same.
-MAX_CORKED_FRAMES = 256
+    from engineio_green.serving import Serving
 
 
 @dataclass(slots=True)
@@ -35,174 +33,45 @@ class Notice:
     arguments: tuple[Any, ...]
 
 
-class Link:
+class Link(Outbound):
     """See the module's text. ``lock`` guards everything here and is never held while a handler runs or something waits."""
 
     __slots__ = (
         "__weakref__",
         "_blocked",
-        "_corked",
         "_epoch",
         "_inbox",
         "_paused",
         "_running",
         "_waiting_post",
-        "_waiting_sends",
         "address",
         "binding",
         "connected_at",
         "deadline",
-        "lock",
         "probing",
         "reading_from",
-        "server",
-        "session",
         "user_session",
-        "wakeup",
-        "websocket",
     )
 
-    def __init__(self, server: Server, session: Session, lock: Any, address: str) -> None:
-        self.server = server
+    def __init__(self, server: Serving, session: Session, lock: Any, address: str) -> None:
+        super().__init__(server, session, lock)
         self.address = address
         self.connected_at = clock()
         self.binding: Any = None
         self.reading_from: Any = None  # the HTTP server's socket, while the body of a POST is read from it
-        self.session = session
-        self.lock = lock
         self.user_session: dict[str, Any] | None = None
-        self.wakeup: Wakeup | None = None  # of the held poll
-        self.websocket: Connection | None = None
         self.probing: Connection | None = None
         self.deadline: Entry | None = None
         self._inbox: deque[Data | Closed | Notice] = deque()  # what waits for its handler
         self._waiting_post: Wakeup | None = None  # of a POST whose answer waits for its handlers to start
-        self._waiting_sends: list[Wakeup] = []  # of sends that wait for room
         self._running = False  # a worker is at work here
         self._epoch = 0  # changes when the work is taken from a blocked worker
         self._blocked = 0  # workers whose handler has not come back since
         self._paused: Connection | None = None  # had something to read when it could not be read
-        self._corked = False  # what is sent waits for the end of the batch
-
-    @property
-    def sid(self) -> str:
-        return self.session.sid
 
     @property
     def upgraded(self) -> bool:
         return self.session.transport == "websocket"
-
-    # --- sending -------------------------------------------------------------------------------------------------------
-
-    def send(self, frame: Frame) -> bool:
-        """Send *frame*, from any thread. Returns whether the session could take it."""
-        with self.lock:
-            return self._put_locked(frame) and self._has_room_locked()
-
-    def send_patiently(self, frame: Frame) -> bool:
-        """Send *frame*, and wait for room behind it when there is too much: ``overflow='block'``."""
-        with self.lock:
-            if not self._put_locked(frame):
-                return False
-            if self._buffered_locked() <= self.server.settings.max_buffered_bytes:
-                return True
-            wakeup = self.server.driver.create_wakeup()
-            self._waiting_sends.append(wakeup)
-        wakeup.wait(None)
-        return not self.session.gone
-
-    def send_shared(self, frame: Frame, wire: bytes) -> bool:
-        """Send *frame*, which as a websocket frame is *wire*."""
-        with self.lock:
-            connection = self.websocket
-            if connection is None or self._corked or self.session.outbox or not connection.stream.shares_frames:
-                return self._put_locked(frame) and self._has_room_locked()
-            if not self.session.can_send:
-                return False
-            connection.write_locked(wire)
-            return connection.unsent_bytes == 0 or self._has_room_locked()
-
-    def _put_locked(self, frame: Frame) -> bool:
-        session = self.session
-        if not session.send(frame):
-            return False
-        if self._corked and len(session.outbox) < MAX_CORKED_FRAMES:
-            return True
-        if self.websocket is not None:
-            self.flush_locked()
-        else:
-            session.buffered += len(frame)
-            if self.wakeup is not None:
-                self.wakeup.wake()
-        return True
-
-    def flush_locked(self) -> None:
-        """Hand what the session has to its websocket, or wake its held poll."""
-        session = self.session
-        if not session.outbox:
-            return
-        connection = self.websocket
-        if connection is not None:
-            frames = session.take_frames()
-            encode = connection.stream.encode
-            if len(frames) == 1:
-                connection.write_locked(encode(frames[0]))
-            else:
-                connection.write_locked(b"".join(map(encode, frames)))
-        elif self.wakeup is not None:
-            self.wakeup.wake()
-
-    # --- too much to send ----------------------------------------------------------------------------------------------
-
-    def _buffered_locked(self) -> int:
-        connection = self.websocket
-        return connection.unsent_bytes if connection is not None else self.session.buffered
-
-    @property
-    def buffered(self) -> int:
-        """Bytes that wait for the client."""
-        with self.lock:
-            return self._buffered_locked()
-
-    def _has_room_locked(self) -> bool:
-        """Whether what was sent last may stay; if not, do what the ``overflow`` option says."""
-        settings = self.server.settings
-        connection = self.websocket
-        if (connection.unsent_bytes if connection is not None else self.session.buffered) <= settings.max_buffered_bytes:
-            return True
-        if settings.overflow == "drop":
-            return not self._drop_last_locked()
-        self.server.logger.info(
-            "%s...: closed, more than max_buffered_bytes=%d wait for it", self.sid[:4], settings.max_buffered_bytes
-        )
-        closed = self.session.close(Reason.TRANSPORT_ERROR, 1008, "max_buffered_bytes")
-        self.session.take_frames()
-        if connection is not None:
-            connection.close_socket_locked()  # it does not read: a close frame would only wait behind the rest
-        if closed is not None:
-            self.session.take_closed()
-            self.server.driver.run_soon(Farewell(self, closed))
-        return False
-
-    def _drop_last_locked(self) -> bool:
-        if self.websocket is not None:
-            return self.websocket.take_back_locked()
-        frame = self.session.outbox.pop()
-        self.session.buffered -= len(frame)
-        return True
-
-    def on_drained_locked(self) -> None:
-        """Nothing waits for the client any more."""
-        for wakeup in self._waiting_sends:
-            wakeup.wake()
-        self._waiting_sends = []
-        if "drain" in self.server.handlers:
-            self._notify_locked("drain", self.sid)
-
-    def _notify_locked(self, event: str, *arguments: Any) -> None:
-        self._inbox.append(Notice(event, arguments))
-        if not self._running and not self._lagging:
-            self.server.driver.run_soon(self)
 
     # --- receiving -----------------------------------------------------------------------------------------------------
 
@@ -319,6 +188,11 @@ class Link:
         if start:
             self.server.driver.run_soon(self)
         return self._waiting_post
+
+    def _notify_locked(self, event: str, *arguments: Any) -> None:
+        self._inbox.append(Notice(event, arguments))
+        if not self._running and not self._lagging:
+            self.server.driver.run_soon(self)
 
     # --- working -------------------------------------------------------------------------------------------------------
 
@@ -440,6 +314,9 @@ class Link:
         elif waiting:
             self.server.driver.run_soon(self)
 
+    def _end_soon_locked(self, closed: Closed) -> None:
+        self.server.driver.run_soon(Farewell(self, closed))
+
     def shut_down(self, closed: Closed) -> None:
         """End what the session had: its held poll, its websockets, its deadline."""
         with self.lock:
@@ -447,9 +324,7 @@ class Link:
             self.flush_locked()
             self._wake_poll_locked()
             self._wake_post_locked()
-            for wakeup in self._waiting_sends:
-                wakeup.wake()
-            self._waiting_sends = []
+            self._wake_sends_locked()
             for connection in (self.websocket, self.probing):
                 if connection is not None and not connection.closed:
                     connection.close_locked(closed.code)

@@ -128,6 +128,7 @@ class Packet:
 
     def decode(self, encoded_packet: Frame) -> None:
         """Fill in type and data from ``str`` (also in payload form) or ``bytes``. Raises :class:`PacketError`."""
+        self._frame = self.wire = None
         frame = from_payload_form(encoded_packet) if isinstance(encoded_packet, str) else bytes(encoded_packet)
         if isinstance(frame, bytes):
             self.packet_type, self.data = MESSAGE, frame

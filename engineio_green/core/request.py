@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qs, unquote_plus, urlsplit
+from urllib.parse import parse_qs, unquote_plus
 
 from engineio_green.core.callables import takes
 from engineio_green.core.session import OPEN, OPENING, Session
@@ -195,7 +195,8 @@ def _decide_post(request: Request, settings: Settings, session: Session) -> Deci
         return Post(session, None if chunked else 0)
     if not (length.isascii() and length.isdigit()):
         return bad_request("CONTENT_LENGTH", close=session, content_length=length)
-    if int(length[:20]) > settings.max_http_buffer_size:
+    length = length.lstrip("0") or "0"
+    if len(length) > 18 or int(length) > settings.max_http_buffer_size:
         return bad_request("PAYLOAD_TOO_LARGE", close=session, status=413, limit=settings.max_http_buffer_size)
     return Post(session, int(length))
 
@@ -240,41 +241,46 @@ def own_origins(headers: Mapping[str, Any], settings: Settings) -> set[str]:
     return origins
 
 
+# Nothing else is an origin: above all no user part, which some parsers take for the host.
+_ORIGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(\[[0-9A-Fa-f:.]+\]|[^\s/\\?#@:\[\]]+)(?::([0-9]{1,5}))?")
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+
+
 def _normal_origin(origin: str) -> str:
-    """Lower case, default port left out (RFC 6454, section 6.1)."""
-    try:
-        parts = urlsplit(origin)
-        port = parts.port
-    except ValueError:
+    """Lower case, default port left out (RFC 6454, section 6.1). What is no origin stays as it is."""
+    match = _ORIGIN.fullmatch(origin)
+    if match is None:
         return origin
-    host = (parts.hostname or "").lower()
-    if ":" in host:
-        host = f"[{host}]"
-    scheme = parts.scheme.lower()
-    default = {"http": 80, "https": 443}.get(scheme)
-    return f"{scheme}://{host}" if port in (None, default) else f"{scheme}://{host}:{port}"
+    scheme, host, port = match[1].lower(), match[2].lower(), match[3]
+    return f"{scheme}://{host}" if port is None or port == _DEFAULT_PORTS.get(scheme) else f"{scheme}://{host}:{port}"
 
 
 def allowed_origin(request: Request, settings: Settings) -> bool:
     """Tell whether the request's origin may talk to this server. No origin header, or ``[]``: no restriction."""
     origin = request.origin
     allowed = settings.cors_allowed_origins
-    if origin is None or allowed == "*" or allowed == frozenset():
+    if origin is None or allowed == frozenset():
         return True
     if any(char in origin for char in "\r\n\0"):
         return False
+    if allowed == "*":
+        return True
     if allowed is None:
         return _normal_origin(origin) in own_origins(request.headers, settings)
     if callable(allowed):
         return bool(allowed(origin, request.headers) if takes(allowed, 2) else allowed(origin))
-    return origin in allowed
+    return origin in allowed or _normal_origin(origin) in map(_normal_origin, allowed)
 
 
 def post_body(body: bytes | None, request: Request) -> bytes | None:
     """Return the payload in the body of a POST: a JSONP client sends it as the field ``d`` of a form."""
     if body is None or request.jsonp is None:
         return body
-    fields = parse_qs(body.decode("latin-1"), keep_blank_values=True, encoding="utf-8", max_num_fields=10)
+    try:
+        text = body.decode("latin-1")
+        fields = parse_qs(text, keep_blank_values=True, encoding="utf-8", errors="strict", max_num_fields=10)
+    except ValueError:
+        return None
     payload: str = fields.get("d", [""])[0]
     # Such clients write a line feed as \n, so that no form makes CRLF of it, and a \n of the text as \\n.
     return re.sub(r"(\\)?\\n", lambda match: "\\n" if match[1] else "\n", payload).encode()

@@ -126,7 +126,8 @@ def choose_coding(accept: str) -> str | None:
         name, _, parameter = part.partition(";")
         key, _, value = parameter.partition("=")
         try:
-            weights[name.strip()] = float(value) if key.strip() == "q" else 1.0
+            weight = float(value) if key.strip() == "q" else 1.0
+            weights[name.strip()] = weight if 0 <= weight <= 1 else 0.0
         except ValueError:
             weights[name.strip()] = 0.0
     anything = weights.get("*", 0.0)

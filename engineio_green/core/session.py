@@ -177,6 +177,8 @@ class Session:
 
     def receive(self, frame: Frame) -> Data | Closed | None:
         """Take one frame in. Returns the data of a message, the end of the session, or ``None``."""
+        if self.state == CLOSED:
+            return None
         if isinstance(frame, str):
             if frame[:1] == "4":
                 if frame[1:2] in ("{", "["):
@@ -204,6 +206,8 @@ class Session:
         self.tick(now)
         if self.state == CLOSED:
             raise PacketError("the session has ended")
+        if self.transport != "polling":  # the upgrade was completed a moment ago
+            return [NOOP_FRAME]
         if self.poll_held:
             self.close(Reason.TRANSPORT_ERROR, detail="a second poll while one is held")
             raise PacketError("a second poll while one is held")
@@ -222,9 +226,11 @@ class Session:
     def end_poll(self) -> list[Frame]:
         """Return the answer of the held poll: what there is by now, never nothing."""
         self.poll_held = False
+        if self.transport != "polling":  # what there is goes out on the websocket
+            return [NOOP_FRAME]
         if self.state == CLOSED:
             return [*self.take_frames(), self._last_frame]
-        if self.transport != "polling" or not self.outbox:
+        if not self.outbox:
             return [NOOP_FRAME]
         return self.take_frames()
 
@@ -285,6 +291,9 @@ class Session:
         if self.probe == UPGRADE_EXPECTED and frame == "5":
             self.transport = "websocket"
             self.upgraded = True
+            if self.state == CLOSING:  # the farewell goes out here, not with a poll
+                self.outbox.append(CLOSE_FRAME)
+                self.close(Reason.SERVER_DISCONNECT)
         self.end_upgrade()
         return None
 
@@ -309,6 +318,8 @@ class Session:
         """Return when :meth:`tick` is due, ``None`` after the end."""
         if self.state == CLOSED:
             return None
+        if self.state == CLOSING:
+            return min(self.probe_due, self.closing_due)
         heartbeat = self.ping_due
         if self.awaiting_pong and self.pong_due < heartbeat:
             heartbeat = self.pong_due

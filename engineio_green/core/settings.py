@@ -7,8 +7,9 @@ documented ones: the API of the compatible Python implementation; the others say
 from __future__ import annotations
 
 import ipaddress
+import re
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ from engineio_green.exceptions import SettingError
 from engineio_green.packet import JsonModule
 
 TRANSPORTS = ("polling", "websocket")
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 COOKIE_FORBIDDEN = frozenset(";,\r\n\0")
 
 CookieValue = str | bool | Callable[[], str]
@@ -24,9 +26,10 @@ OriginRule = Literal["*"] | frozenset[str] | Callable[..., bool] | None
 
 
 def _number(name: str, value: Any, *, zero: bool = False) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value or value < 0 or (not zero and value == 0):
+    number = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < float("inf")
+    if not number or (value == 0 and not zero):
         raise SettingError(f"{name} must be a {'number >= 0' if zero else 'positive number'}, not {value!r}")
-    return value
+    return value  # type: ignore[no-any-return]
 
 
 def _count(name: str, value: Any) -> int:
@@ -108,10 +111,10 @@ def make_settings(options: Mapping[str, Any]) -> Settings:
         if len(interval) != 2:
             raise SettingError(f"ping_interval as a tuple is (seconds, grace seconds), not {interval!r}")
         known["ping_interval"], known["ping_grace"] = interval
+        _number("the grace of ping_interval", known["ping_grace"], zero=True)
     for name in ("ping_interval", "ping_timeout", "upgrade_timeout", "close_timeout"):
         _number(name, known.get(name, 1))
-    for name in ("ping_grace", "compression_threshold"):
-        _number(name, known.get(name, 0), zero=True)
+    _number("compression_threshold", known.get("compression_threshold", 0), zero=True)
     for name in ("max_http_buffer_size", "max_packets_per_payload", "max_buffered_bytes", "max_blocked_handlers"):
         _count(name, known.get(name, 1))
     for name in ("max_sessions", "max_sessions_per_address"):
@@ -126,7 +129,9 @@ def make_settings(options: Mapping[str, Any]) -> Settings:
     known["per_message_deflate"] = _deflate(known.get("per_message_deflate"))
     known["trusted_proxies"] = _networks(known.get("trusted_proxies", ("127.0.0.0/8", "::1")))
     known["transports"] = _transports(known.get("transports"))
-    known["json"] = known.get("json") or default_json
+    known["json"] = default_json if known.get("json") is None else known["json"]
+    if not all(callable(getattr(known["json"], name, None)) for name in ("dumps", "loads")):
+        raise SettingError(f"json must be a module with dumps and loads, not {known['json']!r}")
     known["cookie"] = _cookie(known.get("cookie"))
     known["cors_allowed_origins"] = _origins(known.get("cors_allowed_origins"))
     return Settings(**known)
@@ -135,9 +140,8 @@ def make_settings(options: Mapping[str, Any]) -> Settings:
 def _transports(value: Any) -> tuple[str, ...]:
     if value is None:
         return TRANSPORTS
-    chosen = (value,) if isinstance(value, str) else tuple(value)
-    wrong = [name for name in chosen if name not in TRANSPORTS]
-    if wrong or not chosen:
+    chosen = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, Iterable) else ()
+    if not chosen or any(name not in TRANSPORTS for name in chosen):
         raise SettingError(f"transports must be one or both of 'polling' and 'websocket', not {value!r}")
     return chosen
 
@@ -152,8 +156,8 @@ def _cookie(value: Any) -> types.MappingProxyType[str, CookieValue] | None:
         attributes = dict(value)
     else:
         raise SettingError(f"cookie must be a string, a dict with a 'name' or None, not {value!r}")
-    if not isinstance(attributes.get("name"), str) or not attributes["name"]:
-        raise SettingError("cookie needs a 'name'")
+    if not isinstance(attributes.get("name"), str) or not _TOKEN.fullmatch(str(attributes["name"])):
+        raise SettingError(f"cookie needs a 'name' of letters, digits and the like, not {attributes.get('name')!r}")
     for key, attribute in attributes.items():
         if COOKIE_FORBIDDEN & set(key) or (isinstance(attribute, str) and COOKIE_FORBIDDEN - {","} & set(attribute)):
             raise SettingError(f"cookie attribute {key!r} holds a character that would end it")
@@ -167,6 +171,8 @@ def _origins(value: Any) -> OriginRule:
         return value  # type: ignore[no-any-return]
     if isinstance(value, str):
         return "*" if value == "*" else frozenset((value,))
+    if not isinstance(value, Iterable) or not all(isinstance(origin, str) for origin in value):
+        raise SettingError(f"cors_allowed_origins must be an origin, a list of origins, '*' or a function, not {value!r}")
     origins = frozenset(value)
     return "*" if "*" in origins else origins
 

@@ -107,15 +107,16 @@ class SessionMachine(RuleBasedStateMachine):
             self.deliver(self.session.take_frames())
             assert self.opened
 
-    @rule(binary=st.booleans())
-    def send(self, binary):
+    @rule(binary=st.booleans(), corked=st.booleans())
+    def send(self, binary, corked):
         text = f"4message {len(self.accepted)}"
         frame = text.encode() if binary else text
         may = not self.gone and not self.farewell
         assert self.session.send(frame) is may
         if may:
             self.accepted.append(frame)
-            self.flush()
+            if not corked:
+                self.flush()
 
     @rule()
     def disconnect(self):
@@ -173,7 +174,6 @@ class SessionMachine(RuleBasedStateMachine):
             self.refused(session.begin_poll, self.now)
         elif session.transport == "websocket":
             assert session.begin_poll(self.now) == ["6"], "a late poll must get nothing of the websocket's"
-            self.flush()
         elif self.held:
             assert not was_gone
             self.farewell = False
@@ -193,10 +193,14 @@ class SessionMachine(RuleBasedStateMachine):
     @rule()
     def answer_the_held_poll(self):
         on_polling = self.session.transport == "polling"
+        if self.gone:
+            self.flush()  # what is left is the websocket's, if there is one
         frames = self.session.end_poll()
         assert frames
-        if not on_polling and not self.gone:
-            assert frames == ["6"]
+        if on_polling:
+            assert self.session.outbox == []
+        elif not self.gone:
+            assert frames == ["6"], "a late poll must get nothing of the websocket's"
         self.deliver(frames)
         self.held = False
 
@@ -304,6 +308,10 @@ class SessionMachine(RuleBasedStateMachine):
         self.flush()
 
     # --- the shell --------------------------------------------------------------------------------------------------------
+
+    @rule()
+    def uncork(self):
+        self.flush()
 
     @rule()
     def settle(self):

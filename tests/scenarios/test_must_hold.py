@@ -69,8 +69,8 @@ def assert_all_answer(sockets: list) -> None:
 
 
 def use_every_thread(client: Client) -> None:
-    """Four requests at once, so that the server has started all the threads it is allowed to have."""
-    connections = [client.connect() for _ in range(4)]
+    """Many requests at once, so that the server has started all the threads it is allowed to have."""
+    connections = [client.connect() for _ in range(20)]
     for connection in connections:
         connection.send_request("GET", target_of("polling", extra="delay=0.3"))
     for connection in connections:
@@ -97,6 +97,7 @@ def test_two_thousand_idle_websockets_add_no_thread(client: Client, server: Serv
 def test_five_hundred_idle_websockets_add_no_thread_and_no_greenlet(client: Client, server: Server):
     first = open_idle(client, 20)
     assert_all_answer(first)
+    use_every_thread(client)
     before = server.stats()
     sockets = open_idle(client, 480)
     after = server.stats()

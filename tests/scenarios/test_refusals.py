@@ -18,7 +18,7 @@ MESSAGES = {
     4: "Forbidden",
     5: "Unsupported protocol version",
 }
-SMALL_BODIES = pytest.mark.server_options(max_http_buffer_size=20_000)
+SMALL_BODIES = pytest.mark.server_options(allow_request="$not_blocked", max_http_buffer_size=20_000)
 HOSTILE = "%22%3Cscript%3Ealert(1)%3C/script%3E"
 
 
@@ -95,7 +95,7 @@ class TestTable:
             response = client.refused_websocket(target_of("websocket"), upgrade_headers(new_key()) + origin)
             assert_refused_for_good(response, 3)
 
-    @pytest.mark.server_options(allow_request="$not_blocked")
+    @SMALL_BODIES
     def test_a_request_that_the_application_does_not_allow_is_forbidden(self, client: Client, server: Server):
         before = server.stats()
         assert_refused(client.http("GET", target_of("polling", extra="blocked=1")), 4)

@@ -88,7 +88,6 @@ def test_a_client_that_vanishes_is_noticed(client: Client, server: Server):
     assert server.wait_disconnected(ws.sid) == "transport close"
 
 
-@pytest.mark.server_options(max_buffered_bytes=64_000_000)
 def test_a_slow_reader_gets_everything(client: Client):
     slow, other = client.open_websocket(receive_buffer=4096), client.open_websocket()
     slow.send_data({"cmd": "send_many", "n": 200, "size": 20_000})

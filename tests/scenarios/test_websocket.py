@@ -351,7 +351,6 @@ class TestFairness:
             assert held.packets() == ["40:"]
             assert time.monotonic() - begin < 1
 
-    @pytest.mark.server_options(max_buffered_bytes=64_000_000)
     def test_a_slow_reader_delays_nobody_and_gets_everything(self, client: Client):
         slow = client.open_websocket(receive_buffer=4096)
         other = client.open_websocket()
