@@ -69,10 +69,25 @@ class Worker(threading.Thread):
         self.job: Job | None = None
         self.serial = 0  # of the job, so that the supervisor sees whether it is still the same
         self.seen = 0  # the supervisor's: the serial at its last look
-        self.ticks = 0  # the supervisor's: for how many looks it has been the same
+        self.ticks = 0  # the supervisor's: for how many looks it has been the same, without computing
+        self.computed = 0.0  # the supervisor's: the processor time at its last look
+        self._clock: int | None = None
+
+    def computes(self) -> bool:
+        """Whether this thread has used the processor since the last call: it is busy then, not blocked."""
+        if self._clock is None:
+            return False
+        try:
+            used = time.clock_gettime(self._clock)
+        except OSError:
+            return False  # it has just ended
+        busy = used - self.computed > TICK_SECONDS / 8
+        self.computed = used
+        return busy
 
     def run(self) -> None:
         pool, events = self.pool, self.events
+        self._clock = time.pthread_getcpuclockid(threading.get_ident())
         while pool.wait_for_events(self):
             while events:
                 try:
@@ -235,6 +250,8 @@ class Supervisor(threading.Thread):
                 active = True
             elif job is not None:
                 active = True
+                if worker.computes():
+                    continue
                 worker.ticks += 1
                 stuck += 1
                 self._give_away_events(worker)

@@ -15,7 +15,7 @@ import engineio_green
 
 ROOT = Path(engineio_green.__file__).parent
 VOCABULARY = {f"engineio_green.{name}" for name in ("packet", "payload", "json", "exceptions")}
-SHELLS = {f"engineio_green.{name}" for name in ("server", "wsgi", "link", "clock", "client")}
+SHELLS = {f"engineio_green.{name}" for name in ("server", "serving", "wsgi", "link", "outbound", "clock", "client")}
 # Modules of the standard library that compute and do nothing else.
 PURE = {
     *("__future__", "abc", "base64", "binascii", "bisect", "collections", "contextlib", "copy", "dataclasses", "datetime"),

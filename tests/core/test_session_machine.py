@@ -354,14 +354,17 @@ class SessionMachine(RuleBasedStateMachine):
     def teardown(self):
         if not hasattr(self, "session"):
             return
-        if not self.gone and self.opened and not self.held and self.session.transport == "polling":
-            self.deliver(self.session.begin_poll(self.now) or self.session.end_poll())
+        if self.opened and not self.held:
+            self.poll()  # the last one gets all that is still to be had
+            if self.held:
+                self.answer_the_held_poll()
+            self.flush()
             if not self.gone:
                 assert self.delivered == self.accepted
-        self.must_have_ended = self.must_have_ended or self.gone
         if self.session.close(Reason.TRANSPORT_CLOSE):
             self.must_have_ended = True
             self.farewell = False
+        self.must_have_ended = self.must_have_ended or not self.opened
         if self.held:
             self.answer_the_held_poll()
         self.flush()

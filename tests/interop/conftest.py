@@ -21,7 +21,8 @@ def or_fail(step: Callable[..., Any], *arguments: Any) -> Any:
     try:
         return step(*arguments)
     except ToolMissing as missing:
-        pytest.fail(str(missing), pytrace=False)
+        sentence = str(missing)
+    pytest.fail(sentence, pytrace=False)
 
 
 @pytest.fixture(scope="session")

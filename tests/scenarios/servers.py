@@ -186,7 +186,7 @@ class Server:
         """The reasons of one client's disconnect events; more than one is a fault."""
         return [detail for what, detail in self.events(sid) if what == "disconnect"]
 
-    def wait_disconnected(self, sid: str, timeout: float = 10.0) -> str:
+    def wait_disconnected(self, sid: str, timeout: float = 5.0) -> str:
         """The reason of the one disconnect event."""
         wait_until(lambda: self.disconnects(sid), f"the disconnect of {sid}", timeout)
         reasons = self.disconnects(sid)

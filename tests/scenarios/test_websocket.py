@@ -80,6 +80,24 @@ class TestMessages:
         assert ws.request(data) == [data]
 
 
+@pytest.mark.server_options(allow_request="$not_blocked", max_http_buffer_size=20_000)
+class TestSmallLimit:
+    """A limit below what is read at once: the whole message is there when its header is looked at."""
+
+    def test_a_message_of_exactly_the_limit_is_taken(self, client: Client):
+        ws = client.open_websocket()
+        assert ws.handshake["maxPayload"] == 20_000
+        assert ws.request("x" * 19_999, b"y" * 20_000) == ["x" * 19_999, b"y" * 20_000]
+
+    @pytest.mark.parametrize("message", ["x" * 20_000, b"y" * 20_001])
+    def test_a_message_over_the_limit_closes(self, client: Client, server: Server, message: str | bytes):
+        ws = client.open_websocket()
+        ws.send_data("before", message)
+        assert ws.expect_close() == 1009
+        server.wait_disconnected(ws.sid)
+        assert server.received(ws.sid) == ["str:before"]
+
+
 class TestHandshake:
     def test_frames_right_behind_the_request_reach_the_application(self, client: Client):
         pipelined = encode_frame(TEXT, b"4one") + encode_frame(TEXT, b"4two") + encode_frame(BINARY, b"\x03")

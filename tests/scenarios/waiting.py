@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def wait_until(condition: Callable[[], T], what: str, timeout: float = 10.0, pause: float = 0.01) -> T:
+def wait_until(condition: Callable[[], T], what: str, timeout: float = 5.0, pause: float = 0.01) -> T:
     """Return the first true value of `condition()`; fail with `what` after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while True:

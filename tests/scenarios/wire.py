@@ -15,7 +15,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-TIMEOUT = 10.0
+# Shorter than the times after which a server acts by itself (upgrade and close: 10 s), so that none of them hides a message
+# that was not sent when it should have been.
+TIMEOUT = 5.0
 STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5]\d\d) ?([^\r\n]*)\r\n")
 
 Headers = list[tuple[str, str]]
