@@ -26,6 +26,7 @@ from engineio_green.exceptions import DriverError, PacketError
 from engineio_green.link import Link
 from engineio_green.packet import Data
 from engineio_green.websocket import handshake, takeover
+from engineio_green.websocket.answers import respond
 from engineio_green.websocket.connection import Connection
 from engineio_green.websocket.stream import Stream
 
@@ -73,11 +74,7 @@ class Serving:
             return []
         if self.settings.http_headers is not None:
             response.headers.extend(self._more_headers(sid, environ))
-        if ("Connection", "close") in response.headers:
-            takeover.end_after_response(start_response)
-        start_response(response.status, response.headers)
-        sock = takeover.find_socket(environ)
-        return [response.body] if sock is None else takeover.OneWrite(response.body, sock)
+        return respond(response.status, response.headers, response.body, environ, start_response)
 
     def _carry_out(
         self, decision: ask.Decision, request: Request, environ: Environ, start_response: StartResponse

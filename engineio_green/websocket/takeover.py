@@ -191,70 +191,15 @@ def _read_ahead(source: Any) -> bytes:
     return bytes(reader.read(len(data))) if data else b""
 
 
-class OneWrite:
-    """A response body that leaves together with its headers, at once.
-
-    WSGI servers write headers and body apart; without this the second part waits for the acknowledgement of the first,
-    which the peer delays by 40 ms. The kernel holds the parts back until the server has asked for more body.
-    """
-
-    __slots__ = ("_body", "_sock")
-
-    def __init__(self, body: bytes, sock: Any) -> None:
-        self._body: bytes | None = body
-        self._sock = sock
-        self._set(_TCP_NODELAY, 1)
-        if _TCP_CORK is not None:
-            self._set(_TCP_CORK, 1)
-
-    def __len__(self) -> int:
-        return 1
-
-    def __iter__(self) -> OneWrite:
-        return self
-
-    def __next__(self) -> bytes:
-        body, self._body = self._body, None
-        if body is not None:
-            return body
-        self.close()
-        raise StopIteration
-
-    def close(self) -> None:
-        if self._sock is not None and _TCP_CORK is not None:
-            self._set(_TCP_CORK, 0)
-        self._sock = None
-
-    def _set(self, option: int, value: int) -> None:
-        try:
-            self._sock.setsockopt(_socket.IPPROTO_TCP, option, value)
-        except OSError:
-            pass  # a Unix socket, or one that is gone
-
-
-_TCP_NODELAY = _socket.TCP_NODELAY
-_TCP_CORK: int | None = getattr(_socket, "TCP_CORK", None)
-
-
-def end_after_response(start_response: Any) -> None:
-    """Make the server close the connection after this response: these do not listen to a ``Connection`` header."""
-    force_close = getattr(getattr(start_response, "__self__", None), "force_close", None)
-    if force_close is not None:
-        force_close()
-    handler = _eventlet_handler(start_response)
-    if handler is not None:
-        handler.close_connection = 1
-
-
 def http_version(environ: Mapping[str, Any], start_response: Any) -> str:
     """Return the protocol of the request, e.g. ``'HTTP/1.1'``."""
-    handler = _eventlet_handler(start_response)
+    handler = eventlet_handler(start_response)
     if handler is not None:  # its SERVER_PROTOCOL is the server's own, 1.0, whatever the client's is
         return str(handler.request_version)
     return "HTTP/1.1" if "eventlet.input" in environ else str(environ.get("SERVER_PROTOCOL", "HTTP/1.1"))
 
 
-def _eventlet_handler(start_response: Any) -> Any:
+def eventlet_handler(start_response: Any) -> Any:
     """Return eventlet's handler of the request, which only its ``start_response`` knows."""
     if getattr(start_response, "__module__", None) != "eventlet.wsgi":
         return None
