@@ -51,9 +51,11 @@ class Clock:
                 when = self._deadlines.next_moment()
             if target is None:
                 break
-            again = target.on_deadline(clock())
-            if again is not None:
-                self.add(again, target)
+            try:
+                target.on_deadline(clock())
+            except BaseException:  # the worker is being killed: the others must not miss their moment
+                self._driver.run_soon(self)
+                raise
         if when is not None:
             self._driver.set_clock(when)
 

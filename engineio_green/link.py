@@ -214,21 +214,30 @@ class Link(Outbound):
     def _work(self, item: Data | Closed | Notice, epoch: int) -> None:
         handle = self.server.handle_message
         session, inbox = self.session, self._inbox
-        while True:
-            if isinstance(item, Closed):
-                self.server.tell_closed(self, item)
-            elif isinstance(item, Notice):
-                self.server.trigger(item.event, *item.arguments)
-            else:
-                handle(session.sid, item)
+        try:
+            while True:
+                if isinstance(item, Closed):
+                    self.server.tell_closed(self, item)
+                elif isinstance(item, Notice):
+                    self.server.trigger(item.event, *item.arguments)
+                else:
+                    handle(session.sid, item)
+                with self.lock:
+                    if self._epoch != epoch:
+                        self._come_back_locked()
+                        return
+                    if not inbox:
+                        self._stop_working_locked()
+                        return
+                    item = inbox.popleft()
+        except BaseException:  # the worker is being killed: another one goes on with this client
             with self.lock:
                 if self._epoch != epoch:
                     self._come_back_locked()
-                    return
-                if not inbox:
+                else:
                     self._stop_working_locked()
-                    return
-                item = inbox.popleft()
+                    self._go_on_locked()
+            raise
 
     def _stop_working_locked(self) -> None:
         self._running = False
@@ -279,8 +288,8 @@ class Link(Outbound):
 
     # --- time and end --------------------------------------------------------------------------------------------------
 
-    def on_deadline(self, now: float) -> float | None:
-        """Do what is due; the server's clock calls this in a worker."""
+    def on_deadline(self, now: float) -> None:
+        """Do what is due, and ask for the next moment; the server's clock calls this in a worker."""
         session = self.session
         with self.lock:
             session.tick(now)
@@ -288,10 +297,8 @@ class Link(Outbound):
                 self._drop_probe_locked()
             if not self._corked:
                 self.flush_locked()
-            self.deadline = None
-            when = session.next_moment()
         self.settle()
-        return when
+        self.server.schedule(self)
 
     def settle(self) -> None:
         """Carry out the end of the session if it has just ended. Called without the lock after any call of the session."""
@@ -330,13 +337,13 @@ class Link(Outbound):
                     connection.close_locked(closed.code)
                     self.server.schedule_close(connection)
             self.probing = None
+            self.server.forget_deadline_locked(self)
             source = self.reading_from
         if source is not None:
             try:
                 source.shutdown(socket.SHUT_RD)  # who sends a body slower than its session lives must not keep a worker
             except OSError:
                 pass
-        self.server.forget_deadline(self)
 
 
 class Farewell:
@@ -347,6 +354,7 @@ class Farewell:
         self.closed = closed
 
     def run(self) -> None:
+        self.link.server.logger.info("%s...: closed, %s", self.link.sid[:4], self.closed.detail)
         self.link.finish(self.closed)
 
     def on_blocked(self) -> None:

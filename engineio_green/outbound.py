@@ -115,10 +115,8 @@ class Outbound:
             return True
         if settings.overflow == "drop":
             return not self._drop_last_locked()
-        self.server.logger.info(
-            "%s...: closed, more than max_buffered_bytes=%d wait for it", self.sid[:4], settings.max_buffered_bytes
-        )
-        closed = self.session.close(Reason.TRANSPORT_ERROR, 1008, "max_buffered_bytes")
+        detail = f"more than max_buffered_bytes={settings.max_buffered_bytes} waited"
+        closed = self.session.close(Reason.TRANSPORT_ERROR, 1008, detail)
         self.session.take_frames()
         if connection is not None:
             connection.close_socket_locked()  # it does not read: a close frame would only wait behind the rest

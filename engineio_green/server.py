@@ -150,7 +150,7 @@ class Server(Serving):
                 link.session.disconnect(clock())
                 link.flush_locked()
             link.settle()
-            self._schedule(link)
+            self.schedule(link)
 
     def stats(self) -> dict[str, Any]:
         """Return counts: ``sessions``, of these ``polling``, ``websocket``, ``upgrading``; ``buffered_bytes``; and since the

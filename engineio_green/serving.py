@@ -195,13 +195,23 @@ class Serving:
         link, rejection = self._open("polling", environ)
         if rejection is not None:
             return None, answer.unauthorized_response(rejection, request, self.settings)
-        extra = answer.cookie_headers(link.sid, request, self.settings)
+        try:
+            extra = answer.cookie_headers(link.sid, request, self.settings)
+        except BaseException:
+            self._give_up(link)
+            raise
         with link.lock:
             link.session.accept(clock(), takeover.can_take(environ))
             frames = link.session.take_frames()
         link.settle()
-        self._schedule(link)
+        self.schedule(link)
         return link.sid, answer.payload_response(frames, request, self.settings, extra)
+
+    def _give_up(self, link: Link) -> None:
+        """The application has accepted a client that could not be answered."""
+        with link.lock:
+            link.session.close(Reason.TRANSPORT_ERROR)
+        link.settle()
 
     def _connect_websocket(
         self, request: Request, environ: Environ, start_response: StartResponse
@@ -217,16 +227,14 @@ class Serving:
         try:
             connection = self._take_over(link, environ, answer.cookie_headers(link.sid, request, self.settings))
         except BaseException:
-            with link.lock:
-                link.session.close(Reason.TRANSPORT_ERROR)
-            link.settle()
+            self._give_up(link)
             raise
         with link.lock:
             link.websocket = connection
             link.session.accept(clock(), can_upgrade=False)
             link.flush_locked()
         link.settle()
-        self._schedule(link)
+        self.schedule(link)
         self._serve(connection)
         return link.sid, None
 
@@ -243,7 +251,7 @@ class Serving:
             else:
                 connection.close_locked(1000)
                 self.schedule_close(connection)
-        self._schedule(link)
+        self.schedule(link)
         self._serve(connection)
         return None
 
@@ -279,7 +287,11 @@ class Serving:
             if connection.has_buffered:
                 self.driver.run_soon(connection)
         if connection.attachment is not None and not connection.closed:
-            connection.attachment.wait(None)
+            try:
+                connection.attachment.wait(None)
+            finally:  # the server may have killed the request, and closes the socket now
+                with connection.owner.lock:
+                    connection.close_socket_locked()
 
     def _poll(self, link: Link, request: Request) -> Response:
         session = link.session
@@ -395,15 +407,15 @@ class Serving:
             with self._lock:
                 self._admission.leave(link.address)
 
-    def _schedule(self, link: Link) -> None:
-        """Put the session's next moment on the clock."""
-        when = link.session.next_moment()
-        if when is None:
-            return
-        self.forget_deadline(link)
-        link.deadline = self._clock.add(when, link)
+    def schedule(self, link: Link) -> None:
+        """Put the session's next moment on the clock, in place of the one that is there."""
+        with link.lock:
+            self.forget_deadline_locked(link)
+            when = link.session.next_moment()
+            if when is not None:
+                link.deadline = self._clock.add(when, link)
 
-    def forget_deadline(self, link: Link) -> None:
+    def forget_deadline_locked(self, link: Link) -> None:
         entry, link.deadline = link.deadline, None
         if entry is not None:
             self._clock.cancel(entry)

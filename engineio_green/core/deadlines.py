@@ -1,7 +1,6 @@
 """One heap of next moments for everything that waits: sessions (ping due, pong due, probe due) and closing websockets.
 
-Owns the order of moments. Must not know the clock: it is told ``now``. A target that wants an earlier moment is simply
-added again; what an outdated entry finds when it fires is up to the target, which answers with its next moment.
+Owns the order of moments. Must not know the clock: it is told ``now``. An entry fires once.
 """
 
 from __future__ import annotations
@@ -13,8 +12,8 @@ from typing import Protocol
 class Target(Protocol):
     """Something with a next moment."""
 
-    def on_deadline(self, now: float) -> float | None:
-        """React to *now*; return the next moment to be called at, or ``None`` for never."""
+    def on_deadline(self, now: float) -> None:
+        """React to *now*; a target that has another moment adds itself again."""
 
 
 class Entry:

@@ -218,6 +218,8 @@ class GreenDriver(Driver):
         hub.do(self._start_timer, hub)
 
     def _start_timer(self, hub: Hub) -> None:
+        if self._moment == float("inf"):
+            return  # the clock has run meanwhile, and sets itself when it is done
         if self._cancel_clock is not None:
             self._cancel_clock()
         self._cancel_clock = hub.call_later(max(self._moment - clock(), 0.0), False, self._on_timer, hub)

@@ -94,7 +94,11 @@ class Worker(threading.Thread):
                     descriptor, flags = events.popleft()
                 except IndexError:
                     break  # the supervisor has given the rest to somebody else
-                job = pool.job_for(descriptor, flags)
+                try:
+                    job = pool.job_for(descriptor, flags)
+                except Exception:
+                    log.exception("an event has failed")
+                    continue
                 if job is not None:
                     self.work(job)
 
@@ -105,7 +109,9 @@ class Worker(threading.Thread):
             self.pool.supervisor.wake()
         try:
             job.run()
-        except Exception:
+        except SystemExit:
+            pass  # ends its thread, elsewhere; this one is not the application's
+        except BaseException:
             log.exception("a job has failed")
         self.job = None
 
@@ -230,7 +236,12 @@ class Supervisor(threading.Thread):
                 self._moment = float("inf")
                 self.pool.add_job(self.on_clock)
             if self.watching:
-                if self._look():
+                try:
+                    active = self._look()
+                except Exception:  # nothing may stop the clock
+                    log.exception("the supervisor has failed to look")
+                    active = True
+                if active:
                     quiet_since = now
                 elif now - quiet_since > QUIET_SECONDS:
                     self.watching = False

@@ -35,7 +35,9 @@ def answer(frames, index="0"):
 # --- the reader of this test ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("source", "value"), [(r'"a\n\u0041\x42\/\"\\"', 'a\nAB/"\\'), ('"\\\n"', ""), (r'"\ud83d\ude00"', "\U0001f600")])
+@pytest.mark.parametrize(
+    ("source", "value"), [(r'"a\n\u0041\x42\/\"\\"', 'a\nAB/"\\'), ('"\\\n"', ""), (r'"\ud83d\ude00"', "\U0001f600")]
+)
 def test_the_reader_knows_javascript(source, value):
     assert read_string_literal(source) == value
 

@@ -47,7 +47,9 @@ def test_an_empty_packet_stays_visible(body):
     assert "" in decode_payload(body, MANY)
 
 
-@pytest.mark.parametrize("body", [b"\xff", b"4\xff", b"4\xc3", b"4a\x1e4\xed\xa0\x80", b"4\xc0\x80", b"4\xf4\x90\x80\x80", b"4\x80"])
+@pytest.mark.parametrize(
+    "body", [b"\xff", b"4\xff", b"4\xc3", b"4a\x1e4\xed\xa0\x80", b"4\xc0\x80", b"4\xf4\x90\x80\x80", b"4\x80"]
+)
 def test_a_payload_must_be_utf_8(body):
     with pytest.raises(PacketError, match="UTF-8"):
         decode_payload(body, MANY)

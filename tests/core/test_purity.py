@@ -121,9 +121,7 @@ def test_every_module_says_what_it_is(name):
     assert ast.get_docstring(ast.parse(MODULES[name].read_text()))
 
 
-@pytest.mark.parametrize(
-    "use", [lambda: time.sleep(0), lambda: socket.socket(), lambda: threading.Thread(target=int).start()]
-)
+@pytest.mark.parametrize("use", [lambda: time.sleep(0), lambda: socket.socket(), lambda: threading.Thread(target=int).start()])
 def test_these_tests_can_not_wait_or_connect(use):
     with pytest.raises(AssertionError, match="the core must not use"):
         use()

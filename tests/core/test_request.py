@@ -133,7 +133,9 @@ def test_a_transport_that_is_not_allowed_is_refused_with_0(sid):
     assert_refused(ask(query=WEBSOCKET + sid, session=opened(), options={"transports": ["polling"]}, **UPGRADE), 0)
 
 
-@pytest.mark.parametrize("eio", ["", "&EIO=", "&EIO=3", "&EIO=5", "&EIO=04", "&EIO=4.0", "&EIO=%EF%BC%94", "&eio=4", "&EIO=4+", "&EIO=44"])
+@pytest.mark.parametrize(
+    "eio", ["", "&EIO=", "&EIO=3", "&EIO=5", "&EIO=04", "&EIO=4.0", "&EIO=%EF%BC%94", "&eio=4", "&EIO=4+", "&EIO=44"]
+)
 @pytest.mark.parametrize("transport", ["polling", "websocket"])
 def test_a_protocol_other_than_4_is_refused_with_5(transport, eio):
     headers = UPGRADE if transport == "websocket" else {}
@@ -148,7 +150,8 @@ def test_a_handshake_by_anything_but_get_is_refused_with_2(method, query, header
 
 @pytest.mark.parametrize("sid", ["unknown", "", "the-sid%00", "the-sid%20", "THE-SID", "__proto__", "..%2F..", "x" * 5000])
 @pytest.mark.parametrize(
-    ("method", "query", "headers"), [("GET", POLLING, {}), ("POST", POLLING, {"CONTENT_LENGTH": "2"}), ("GET", WEBSOCKET, UPGRADE)]
+    ("method", "query", "headers"),
+    [("GET", POLLING, {}), ("POST", POLLING, {"CONTENT_LENGTH": "2"}), ("GET", WEBSOCKET, UPGRADE)],
 )
 def test_an_unknown_session_is_refused_with_1(method, query, headers, sid):
     assert_refused(ask(method, f"{query}&sid={sid}", opened(), **headers), 1)
@@ -156,7 +159,8 @@ def test_an_unknown_session_is_refused_with_1(method, query, headers, sid):
 
 @pytest.mark.parametrize("state", [opening, closed])
 @pytest.mark.parametrize(
-    ("method", "query", "headers"), [("GET", POLLING, {}), ("POST", POLLING, {"CONTENT_LENGTH": "2"}), ("GET", WEBSOCKET, UPGRADE)]
+    ("method", "query", "headers"),
+    [("GET", POLLING, {}), ("POST", POLLING, {"CONTENT_LENGTH": "2"}), ("GET", WEBSOCKET, UPGRADE)],
 )
 def test_a_session_before_its_acceptance_and_after_its_end_is_unknown_on_every_transport(state, method, query, headers):
     assert_refused(ask_session(state(), method, query, **headers), 1)
@@ -258,7 +262,25 @@ def test_a_body_without_a_length_is_empty_unless_it_is_chunked(environ, length):
 
 @pytest.mark.parametrize(
     "length",
-    ["-1", "+5", "5.0", "1e3", "0x10", "5, 5", "5,6", " 5", "5 ", "abc", "\uff15", "\u0665", "5\r\n", "1_000", "--5", "NaN", "\u00b2"],
+    [
+        "-1",
+        "+5",
+        "5.0",
+        "1e3",
+        "0x10",
+        "5, 5",
+        "5,6",
+        " 5",
+        "5 ",
+        "abc",
+        "\uff15",
+        "\u0665",
+        "5\r\n",
+        "1_000",
+        "--5",
+        "NaN",
+        "\u00b2",
+    ],
 )
 def test_a_length_that_is_no_number_is_refused_with_3_and_ends_the_session(length):
     session = opened()
@@ -267,7 +289,9 @@ def test_a_length_that_is_no_number_is_refused_with_3_and_ends_the_session(lengt
     assert decision.close is session
 
 
-@pytest.mark.parametrize("length", ["101", "102", "1000000", "9" * 20, "9" * 21, "9" * 5000, "0" * 30 + "101", "0" * 5000 + "101"])
+@pytest.mark.parametrize(
+    "length", ["101", "102", "1000000", "9" * 20, "9" * 21, "9" * 5000, "0" * 30 + "101", "0" * 5000 + "101"]
+)
 def test_a_body_over_the_limit_is_refused_with_413_from_the_length_alone(length):
     session = opened()
     decision = ask_session(session, "POST", options={"max_http_buffer_size": 100}, CONTENT_LENGTH=length)

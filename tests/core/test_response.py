@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engineio_green.core.request import Refusal, bad_request
+from engineio_green.core.request import Refusal, bad_request, forbidden, full
 from engineio_green.core.response import (
     choose_coding,
     ok_response,
@@ -132,6 +132,32 @@ def test_a_rejected_connection_gets_the_application_s_value_as_json(value, body)
     assert json.loads(response.body) == body
 
 
+def test_an_answer_to_head_has_no_body_or_ends_the_connection():
+    """Else a client would take the body for the next answer (RFC 9110, section 9.3.2)."""
+    for refusal in (Refusal(0), Refusal(1), Refusal(2), bad_request("METHOD_NOT_ALLOWED")):
+        response = refusal_response(refusal, request("HEAD"), DEFAULT)
+        assert response.body == b"" or header(response, "Connection") == ["close"]
+
+
+@pytest.mark.parametrize("option", ["max_sessions", "max_sessions_per_address", "handshake_rate"])
+def test_a_server_that_is_full_says_when_to_come_again_and_not_what_its_limits_are(option):
+    refusal = full(option)
+    response = refusal_response(refusal, request(), DEFAULT)
+    assert response.status.startswith("503 ")
+    assert int(header(response, "Retry-After")[0]) > 0
+    assert option not in response.body.decode()
+    assert option in str(refusal.context)
+
+
+@pytest.mark.parametrize(
+    ("message", "told"), [("", "Forbidden"), ("come back later", "come back later"), ('"<\u20ac', '"<\u20ac')]
+)
+def test_the_application_may_say_why_it_forbids(message, told):
+    response = refusal_response(forbidden(message), request(), DEFAULT)
+    assert response.status == "403 Forbidden"
+    assert json.loads(response.body) == {"code": 4, "message": told}
+
+
 # --- CORS -----------------------------------------------------------------------------------------------------------------
 
 
@@ -154,7 +180,9 @@ def test_an_allowed_origin_may_read_every_answer(rule, origin):
         assert "Origin" in header(response, "Vary")
 
 
-@pytest.mark.parametrize(("rule", "origin"), [(None, EVIL), (None, "null"), (OWN, EVIL), ([], OWN), ([], EVIL), (lambda origin: False, OWN)])
+@pytest.mark.parametrize(
+    ("rule", "origin"), [(None, EVIL), (None, "null"), (OWN, EVIL), ([], OWN), ([], EVIL), (lambda origin: False, OWN)]
+)
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
 def test_another_origin_or_no_cors_handling_gets_no_cors_header(rule, origin, method):
     for response in all_answers(request(method, HTTP_ORIGIN=origin), settings(cors_allowed_origins=rule)):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from engineio_green.core.session import Reason
@@ -47,10 +49,8 @@ WAYS_TO_END = [
 def test_the_end_is_handed_over_once_with_the_first_reason(transport, end, reason, _, end_again, __):
     session = opened(transport)
     end(session)
-    try:
+    with contextlib.suppress(PacketError):
         end_again(session)
-    except PacketError:
-        pass
     assert session.take_closed().reason == reason
     assert session.take_closed() is None
     assert session.close(Reason.SERVER_DISCONNECT) is None
@@ -77,7 +77,9 @@ def test_while_it_lives_there_is_no_end_to_take():
 # --- after the end --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("make", [closed, lambda: ended(upgrading()), lambda: ended(upgraded()), lambda: ended(opened("websocket"))])
+@pytest.mark.parametrize(
+    "make", [closed, lambda: ended(upgrading()), lambda: ended(upgraded()), lambda: ended(opened("websocket"))]
+)
 def test_after_the_end_everything_is_refused(make):
     session = make()
     session.take_closed()

@@ -14,7 +14,8 @@ from engineio_green.payload import encode_payload
 from .making import closed, closing, opened, opening, post, take_in, upgraded
 
 ILLEGAL = [
-    "", "0", '0{"sid":"x"}', "2", "2probe", "5", "6", "7", "8", "9", "x", " ", "-", "\uff14hello", "\u0664", "1x", "1 ", "B", "\n4a",
+    "", "0", '0{"sid":"x"}', "2", "2probe", "5", "6", "7", "8", "9", "x", " ", "-", "\uff14hello", "\u0664", "1x", "1 ", "B",
+    "\n4a",
     "\ufeff4a", "5probe", "6noop", "{}", "null",
 ]  # fmt: skip
 TRANSPORTS = pytest.mark.parametrize("transport", ["polling", "websocket"])
@@ -41,7 +42,8 @@ def test_the_open_packet_tells_what_the_client_must_know():
 
 
 @pytest.mark.parametrize(
-    ("interval", "milliseconds"), [(0.3, 300), (1, 1000), (0.0125, 12), (1.5, 1500), ((25, 5), 30000), ((0.3, 0.25), 550), (0.29, 290)]
+    ("interval", "milliseconds"),
+    [(0.3, 300), (1, 1000), (0.0125, 12), (1.5, 1500), ((25, 5), 30000), ((0.3, 0.25), 550), (0.29, 290)],
 )
 def test_intervals_are_told_in_milliseconds_with_the_grace(interval, milliseconds):
     assert open_packet(opening(ping_interval=interval))["pingInterval"] == milliseconds
@@ -295,7 +297,8 @@ def test_a_second_post_while_one_is_read_ends_the_session_and_the_first_is_refus
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"\x1e", b"4a\x1e", b"\x1e4a", b"\xff", b"4a\x1ebA", b"4a\x1e2", b"4a\x1e6", b'4a\x1e0{"sid":"x"}', b"4a\x1e5", b"4a\x1e7",
+    [b"", b"\x1e", b"4a\x1e", b"\x1e4a", b"\xff", b"4a\x1ebA", b"4a\x1e2", b"4a\x1e6", b'4a\x1e0{"sid":"x"}', b"4a\x1e5",
+     b"4a\x1e7",
      b"4a\x1e1\x1e4b", b"1\x1e1", b"1\x1e3", b"4a\x1e1\x1e", b"d=4a", b"[1]", b"ok"],
 )  # fmt: skip
 def test_a_post_with_a_bad_packet_brings_nothing_and_ends_the_session(body):

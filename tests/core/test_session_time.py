@@ -277,7 +277,9 @@ def test_a_poll_that_meets_the_end_of_the_upgrade_gets_noop_and_no_packets():
     assert session.take_frames() == ["4a"]
 
 
-@pytest.mark.parametrize("frame", ["5", "2", "2probex", "2PROBE", "3probe", "4hello", "1", "6", "", b"2probe", b"", "\uff12probe"])
+@pytest.mark.parametrize(
+    "frame", ["5", "2", "2probex", "2PROBE", "3probe", "4hello", "1", "6", "", b"2probe", b"", "\uff12probe"]
+)
 def test_a_wrong_probe_leaves_the_session_polling(frame):
     session = opened()
     session.begin_upgrade(0.0)

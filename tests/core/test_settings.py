@@ -185,7 +185,9 @@ def test_transports_come_as_a_string_or_a_list(value, transports):
     assert make_settings({"transports": value}).transports == transports
 
 
-@pytest.mark.parametrize("value", ["", [], (), "flash", ["flash"], ["polling", "flash"], "Polling", [None], [["polling"]], 5, True])
+@pytest.mark.parametrize(
+    "value", ["", [], (), "flash", ["flash"], ["polling", "flash"], "Polling", [None], [["polling"]], 5, True]
+)
 def test_other_transports_are_refused_by_name(value):
     with pytest.raises(SettingError, match="transports"):
         make_settings({"transports": value})
@@ -226,7 +228,9 @@ def test_a_dictionary_is_taken_with_its_callables_and_booleans():
     assert dict(make_settings({"cookie": given}).cookie) == given
 
 
-@pytest.mark.parametrize("value", ["", 5, True, ["io"], {}, {"path": "/"}, {"name": ""}, {"name": None}, {"name": 5}, {"Name": "io"}])
+@pytest.mark.parametrize(
+    "value", ["", 5, True, ["io"], {}, {"path": "/"}, {"name": ""}, {"name": None}, {"name": 5}, {"Name": "io"}]
+)
 def test_a_cookie_needs_a_name(value):
     with pytest.raises(SettingError, match="cookie"):
         make_settings({"cookie": value})

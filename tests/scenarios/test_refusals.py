@@ -177,6 +177,7 @@ class TestConnectHandler:
         request = encode_request("GET", target_of("websocket", extra="reject=false"), headers, None)
         connection.send(request + encode_frame(TEXT, b"4smuggled"))
         assert connection.read_response().status == 401
+        connection.close()
         wait_until(lambda: server.stats()["connects"] == connects + 1, "the connect handler to have run")
 
 

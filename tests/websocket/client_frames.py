@@ -26,7 +26,9 @@ def mask_payload(payload: bytes, mask: bytes) -> bytes:
     return (int.from_bytes(payload, "big") ^ int.from_bytes(keys, "big")).to_bytes(size, "big")
 
 
-def header(opcode: int, length: int, *, fin: bool = True, rsv: int = 0, mask: bytes | None = MASK, width: int | None = None) -> bytes:
+def header(
+    opcode: int, length: int, *, fin: bool = True, rsv: int = 0, mask: bytes | None = MASK, width: int | None = None
+) -> bytes:
     """Return a frame's header; *width* 0, 2 or 8 forces the form of the length, *mask* ``None`` leaves it out."""
     if width is None:
         width = 0 if length < 126 else 2 if length < 65536 else 8

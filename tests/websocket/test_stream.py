@@ -264,7 +264,9 @@ def test_many_small_messages_arrive():
 # --- after a failure ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("bad", [frame(3), frame(TEXT, b"\xff"), frame(CONT), text("x", rsv=1), text("x", mask=None), header(TEXT, LIMIT + 1)])
+@pytest.mark.parametrize(
+    "bad", [frame(3), frame(TEXT, b"\xff"), frame(CONT), text("x", rsv=1), text("x", mask=None), header(TEXT, LIMIT + 1)]
+)
 @pytest.mark.parametrize("after", [text("a") * 100, frame(PING, b"p") * 100, close(1000), b"\x00" * 1000, b"\xff" * 1000])
 def test_after_a_failure_nothing_is_taken_in_or_answered(bad, after):
     alone, followed = outcome_of(bad), outcome_of(bad + after)

@@ -114,7 +114,9 @@ def closing(code=1000, reason="", before=b""):
     return stream
 
 
-@pytest.mark.parametrize(("code", "reason"), [(1000, ""), (1001, "going away"), (1002, ""), (1009, "too long"), (1011, ""), (4000, "")])
+@pytest.mark.parametrize(
+    ("code", "reason"), [(1000, ""), (1001, "going away"), (1002, ""), (1009, "too long"), (1011, ""), (4000, "")]
+)
 def test_the_server_says_why_it_closes(code, reason):
     stream = closing(code, reason)
     assert not stream.open
@@ -161,7 +163,14 @@ def test_messages_that_cross_the_server_s_close_are_dropped():
 
 
 @pytest.mark.parametrize(
-    "crossing", [text("hello"), frame(BINARY, b"x" * 126), frame(BINARY, b"x" * 300, width=8), frame(PING, b"p"), fragments(TEXT, b"a", b"b")]
+    "crossing",
+    [
+        text("hello"),
+        frame(BINARY, b"x" * 126),
+        frame(BINARY, b"x" * 300, width=8),
+        frame(PING, b"p"),
+        fragments(TEXT, b"a", b"b"),
+    ],
 )
 def test_the_server_may_close_while_a_frame_is_half_read(crossing):
     """What has been read of the frame, be it part of its header, must not be forgotten: the answer comes behind it."""
@@ -206,7 +215,8 @@ def test_the_server_can_fail_the_websocket():
 
 
 @pytest.mark.parametrize(
-    "before", [b"", text("a"), text("a")[:1], text("a")[:5], frame(TEXT, b"a", fin=False), frame(PING), close(1000), frame(3), b"\x82\xfe"]
+    "before",
+    [b"", text("a"), text("a")[:1], text("a")[:5], frame(TEXT, b"a", fin=False), frame(PING), close(1000), frame(3), b"\x82\xfe"],
 )
 def test_the_end_of_tcp_is_no_fault_of_the_stream(before):
     stream = Stream(1000)

@@ -74,7 +74,9 @@ def assert_same(data: bytes) -> None:
 
 SMALL = st.one_of(
     st.binary(max_size=12),
-    st.sampled_from([b"", b"hello", "\u20ac\U0001f600".encode(), b"\xe2\x82", b"\xac", b"\xff", b"x" * 125, b"x" * 126, b"y" * 700]),
+    st.sampled_from(
+        [b"", b"hello", "\u20ac\U0001f600".encode(), b"\xe2\x82", b"\xac", b"\xff", b"x" * 125, b"x" * 126, b"y" * 700]
+    ),
 )
 MASKS = st.sampled_from([MASK, b"\0\0\0\0", b"\xff\x00\xff\x00"])
 CLOSES = st.one_of(

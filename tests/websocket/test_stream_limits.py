@@ -6,7 +6,21 @@ import struct
 import tracemalloc
 
 import pytest
-from client_frames import BINARY, CONT, PING, PONG, TEXT, assert_closed, assert_failed, assert_open, close, fragments, frame, header, text
+from client_frames import (
+    BINARY,
+    CONT,
+    PING,
+    PONG,
+    TEXT,
+    assert_closed,
+    assert_failed,
+    assert_open,
+    close,
+    fragments,
+    frame,
+    header,
+    text,
+)
 
 from engineio_green.websocket.stream import MAX_FRAGMENTS, MAX_INTERLEAVED, Stream
 

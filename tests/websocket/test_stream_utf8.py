@@ -7,7 +7,8 @@ from client_frames import BINARY, CONT, PING, TEXT, assert_failed, assert_open, 
 
 VALID = [
     "", "Hello-\u00b5@\u00df\u00f6\u00e4\u00fc\u00e0\u00e1-UTF-8!!", "\u03ba\u1f79\u03c3\u03bc\u03b5", "\x00", "\x7f", "\u0080",
-    "\u07ff", "\u0800", "\ud7ff", "\ue000", "\ufdd0", "\ufeff", "\ufffd", "\ufffe", "\uffff", "\U00010000", "\U0001f600", "\U0001fffe",
+    "\u07ff", "\u0800", "\ud7ff", "\ue000", "\ufdd0", "\ufeff", "\ufffd", "\ufffe", "\uffff", "\U00010000", "\U0001f600",
+    "\U0001fffe",
     "\U0010fffd", "\U0010ffff", "\u20ac" * 1000, "\U0001f600" * 1000, "a\u0308", "\u2028\u2029", "\r\n\t",
 ]  # fmt: skip
 INVALID = {
