@@ -341,7 +341,9 @@ class Serving:
                 wait.wait(None)
         except PacketError as exc:
             link.settle()
-            return self._refuse(ask.bad_request("PAYLOAD_REFUSED", detail=str(exc)), request)
+            refusal = ask.bad_request("PAYLOAD_REFUSED", detail=str(exc))
+            refusal.body_read = body is not None
+            return self._refuse(refusal, request)
         finally:
             link.reading_from = None
             with link.lock:

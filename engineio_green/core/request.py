@@ -37,6 +37,8 @@ class Refusal:
     message: str = ""
     close: Session | None = None
     """The session that this request has ended, if any."""
+    body_read: bool = False
+    """Whether the request's body has been read to its end."""
     retry_after: int = 0
     """Seconds after which it may be worth another try."""
 
@@ -115,6 +117,11 @@ class Request:
             if name in _PARAMETERS and getattr(self, _PARAMETERS[name]) is None:
                 setattr(self, _PARAMETERS[name], unquote_plus(value) if "%" in value or "+" in value else value)
         self.upgrade = "HTTP_UPGRADE" in headers and headers["HTTP_UPGRADE"].lower() == "websocket"
+
+    @property
+    def has_body(self) -> bool:
+        length = self.headers.get("CONTENT_LENGTH")
+        return (bool(length) and length != "0") or "HTTP_TRANSFER_ENCODING" in self.headers
 
     @property
     def origin(self) -> str | None:

@@ -73,7 +73,7 @@ def _success(body: bytes, request: Request, settings: Settings, extra: Headers |
 def refusal_response(refusal: Refusal, request: Request, settings: Settings) -> Response:
     """Answer with the refusal's code and message, and nothing that the client sent."""
     body = json.dumps({"code": refusal.code, "message": refusal.message}, separators=(",", ":")).encode()
-    response = _failure(refusal.status, body, request, settings)
+    response = _failure(refusal.status, body, request, settings, refusal.body_read)
     if refusal.retry_after:
         response.headers.append(("Retry-After", str(refusal.retry_after)))
     return response
@@ -85,12 +85,14 @@ def unauthorized_response(value: Any, request: Request, settings: Settings) -> R
     return _failure(401, text.encode(), request, settings)
 
 
-def _failure(status: int, body: bytes, request: Request, settings: Settings) -> Response:
+def _failure(
+    status: int, body: bytes, request: Request, settings: Settings, body_read: bool = False
+) -> Response:
     headers = [_JSON, *_EVERYWHERE]
     if request.origin is not None:
         headers += cors_headers(request, settings)
     # A body that was refused unread must not be taken for the next request, and an upgrade that failed is over.
-    if request.upgrade or (request.method not in ("GET", "OPTIONS", "HEAD")):
+    if request.upgrade or (request.has_body and not body_read):
         headers.append(("Connection", "close"))
     headers.append(("Content-Length", str(len(body))))
     return Response(STATUS_LINES[status], headers, body)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from email.utils import formatdate
 from typing import Any
 
-from engineio_green.websocket.takeover import eventlet_handler, find_socket
+from engineio_green.websocket.takeover import eventlet_handler, find_socket, is_tls, take
 
 Headers = list[tuple[str, str]]
 
@@ -30,6 +30,9 @@ def respond(
         return ()
     if last:
         end_after_response(start_response)
+        if "HTTP_UPGRADE" in environ and _write_and_close(status, headers, body, environ):
+            start_response(status, headers)  # for the server's log; what it writes goes nowhere
+            return ()
     start_response(status, headers)
     sock = find_socket(environ)
     return [body] if sock is None else OneWrite(body, sock)
@@ -47,8 +50,7 @@ def _write_through_pywsgi(status: str, headers: Headers, body: bytes, start_resp
     handler = start_response.__self__
     if handler.request_version != "HTTP/1.1":
         return False
-    lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers), f"Date: {_date()}", "\r\n"]
-    data = "\r\n".join(lines).encode("latin-1") + body
+    data = _response_bytes(status, headers, body)
     handler.code = int(status[:3])
     handler.status = status.encode()
     handler._orig_status = status
@@ -56,6 +58,30 @@ def _write_through_pywsgi(status: str, headers: Headers, body: bytes, start_resp
     handler.socket.sendall(data)
     handler.response_length = len(body)
     return True
+
+
+def _write_and_close(status: str, headers: Headers, body: bytes, environ: Mapping[str, Any]) -> bool:
+    """Refuse an upgrade on a connection that is ours, and close it. Returns whether it could be had.
+
+    gunicorn's threaded worker would wait for the client to close, for two seconds and in the thread that accepts.
+    """
+    sock = find_socket(environ)
+    if sock is None or is_tls(sock):
+        return False
+    taken = take(environ)
+    if taken is None:
+        return False
+    try:
+        taken.sock.send(_response_bytes(status, headers, body))
+    except OSError:
+        pass  # the client has gone, or does not read
+    taken.sock.close()
+    return True
+
+
+def _response_bytes(status: str, headers: Headers, body: bytes) -> bytes:
+    lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers), f"Date: {_date()}", "\r\n"]
+    return "\r\n".join(lines).encode("latin-1") + body
 
 
 _dates = (0, "")

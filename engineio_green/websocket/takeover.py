@@ -151,6 +151,10 @@ def _reader(source: Any) -> Any:
     return source
 
 
+def is_tls(sock: Any) -> bool:
+    return isinstance(sock, ssl.SSLSocket) or hasattr(sock, "_sslobj")
+
+
 def can_take(environ: Mapping[str, Any]) -> bool:
     """Tell whether :func:`take` will work for a request of this connection."""
     return find_socket(environ) is not None
@@ -162,7 +166,7 @@ def take(environ: Mapping[str, Any]) -> Taken | None:
     if sock is None:
         return None
     source = environ.get("wsgi.input")
-    if isinstance(sock, ssl.SSLSocket) or hasattr(sock, "_sslobj"):
+    if is_tls(sock):
         return Taken(TlsSocket(sock), _read_ahead(source), True)
     family, kind, proto = sock.family, sock.type, sock.proto
     inner = getattr(sock, "fd", sock)  # eventlet keeps the real socket inside its own

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import struct
+import time
 from collections.abc import Callable
 
 import pytest
@@ -234,3 +235,13 @@ def test_half_a_request_delays_nobody(client: Client):
     for connection in halves:
         connection.send(b"done\r\n\r\n")
         assert client.keep(connection.read_response()).status == 200
+
+
+def test_a_refused_websocket_that_stays_connected_delays_nobody(client: Client):
+    connection = client.connect()
+    headers = [("Host", connection.authority), *upgrade_headers(new_key())]
+    connection.send(encode_request("GET", target_of("websocket", "nobody"), headers, None))
+    assert connection.read_response().status == 400
+    begin = time.monotonic()
+    assert client.http("GET", target_of("polling")).status == 200
+    assert time.monotonic() - begin < 1.5
