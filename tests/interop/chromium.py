@@ -17,6 +17,8 @@ from typing import Any
 
 import websocket
 
+from .toolchain import die_with_parent
+
 START_SECONDS = 60.0
 COMMAND_SECONDS = 20.0
 
@@ -60,6 +62,7 @@ class Browser:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                preexec_fn=die_with_parent,
             )
         self._answers: dict[int, dict[str, Any]] = {}
         self._complaints: dict[str, list[str]] = {}

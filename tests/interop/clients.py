@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from .chromium import Browser, Page
 from .servers import ServerProcess
-from .toolchain import HERE
+from .toolchain import HERE, die_with_parent
 
 CASE_SECONDS = 60.0  # longer than the patience of cases.js, whose message says more than ours
 END_SECONDS = 10.0
@@ -60,6 +60,7 @@ class NodeCase:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=die_with_parent,
         )
 
     def facts(self) -> Any:

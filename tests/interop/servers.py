@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from .app import MODE_VARIABLE, OPTIONS_VARIABLE
-from .toolchain import HERE
+from .toolchain import HERE, die_with_parent
 
 START_SECONDS = 20.0
 STOP_SECONDS = 15.0
@@ -95,6 +95,7 @@ class ServerProcess:
                 env=environment,
                 cwd=HERE,
                 start_new_session=True,  # a group of its own: gunicorn's worker is signalled with its master
+                preexec_fn=die_with_parent,
             )
         try:
             self.port = self._wait_until_listening()

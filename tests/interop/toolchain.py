@@ -1,15 +1,18 @@
 """The programs that the interop tests need besides Python: found here, installed where that is possible, named when missing.
 
-Knows nothing of servers or of Engine.IO. A missing program is a failure with a sentence that says what to do: a test that is
+Knows nothing of Engine.IO. A missing program is a failure with a sentence that says what to do: a test that is
 skipped on the one machine that matters has tested nothing.
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import shutil
+import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +25,12 @@ NPM_SECONDS = 100  # under the limit that pytest-timeout sets for one test, so t
 
 class ToolMissing(Exception):
     """Something that these tests need is not on this machine; the text says what, and how to get it."""
+
+
+def die_with_parent() -> None:
+    """For `preexec_fn`: on Linux the kernel ends this child when pytest is killed and has no time to end it itself."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def find_program(what: str, *names: str, variable: str) -> str:

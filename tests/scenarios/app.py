@@ -1,7 +1,9 @@
 """The application under test: echoes, obeys a few commands, keeps a journal that the test reads over plain HTTP.
 
 Runs inside the server's process, never in the test's. `SCENARIO_ASYNC_MODE` names the driver, `SCENARIO_OPTIONS` holds the
-server's options as JSON, where a string `"$name"` stands for the callable `name` of `CALLABLES`. gunicorn imports `app`.
+server's options as JSON, where a string `"$name"` stands for the callable `name` of `CALLABLES`. The option `scenario` is
+the application's own: a list of `"events"` (handle the further events, too) and `"short"` (a disconnect handler with one
+argument). gunicorn imports `app`.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import gc
 import json
 import logging
 import os
+import random
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -27,7 +30,33 @@ CALLABLES: dict[str, Callable[..., Any]] = {
     "origin_and_path": lambda origin, environ: origin == "http://good.example" and "pass=1" in environ["QUERY_STRING"],
     "max_age": lambda: "3600",
     "not_blocked": lambda environ: "blocked=1" not in environ["QUERY_STRING"],
+    "door": lambda environ: at_the_door(query_of(environ).get("door", "open")),
+    "badge": lambda environ: environ.get("HTTP_X_BADGE"),
+    "more_headers": lambda sid, environ: more_headers(sid, query_of(environ).get("headers", "")),
 }
+
+
+def query_of(environ: dict[str, Any]) -> dict[str, str]:
+    return {name: values[-1] for name, values in parse_qs(environ.get("QUERY_STRING", "")).items()}
+
+
+def at_the_door(kind: str) -> Any:
+    """An `allow_request`: what the query's `door` asks for."""
+    if kind == "raise":
+        raise RuntimeError("scenario: the door is broken")
+    return {"open": True, "false": False, "none": None, "zero": 0, "one": 1}.get(kind, kind)
+
+
+def more_headers(sid: str | None, kind: str) -> Any:
+    """An `http_headers`: the session it was called for, and what the query's `headers` asks for."""
+    if kind == "raise":
+        raise RuntimeError("scenario: no headers today")
+    pairs = [("X-Scenario", sid or "none")]
+    if kind == "value":
+        return [*pairs, ("X-Bad", "a\r\nX-Smuggled: 1")]
+    if kind == "name":
+        return [*pairs, ("X-Bad\r\nX-Smuggled", "1")]
+    return dict(pairs) if kind == "dict" else pairs
 
 
 def resolve(value: Any) -> Any:
@@ -42,6 +71,7 @@ def resolve(value: Any) -> Any:
 options = resolve(json.loads(os.environ.get("SCENARIO_OPTIONS", "{}")))
 # A logger of the application, open from WARNING on: what the server has to say must reach the log that the test reads.
 options.setdefault("logger", logging.getLogger("scenario.engineio"))
+own_options = options.pop("scenario", [])
 eio = engineio_green.Server(async_mode=ASYNC_MODE, **options)
 
 journal: dict[str, list[tuple[str, Any]]] = {}
@@ -141,6 +171,42 @@ def tell_transport(sid: str, command: dict[str, Any]) -> None:
     eio.send(sid, eio.transport(sid))
 
 
+def announce(sid: str, command: dict[str, Any]) -> None:
+    """Broadcast in the server's own way; `binary` sends the numbers of `data` as bytes. The sender is told how many took it."""
+    data = bytes(command["data"]) if command.get("binary") else command["data"]
+    taken = eio.broadcast(data, command.get("sids"), command.get("skip"))
+    note(sid, "announced", taken)
+
+
+def flood(sid: str, command: dict[str, Any]) -> None:
+    """Send `n` messages of `size` to the client that is named, from a task, or `here`; noted when the last send is back."""
+    receiver = command.get("sid", sid)
+    make = pieces_of_a_chain if command.get("chain") else numbered
+
+    def run() -> None:
+        note(sid, "flooding", receiver)
+        for message in make(command.get("first", 0), command["n"], command["size"]):
+            eio.send(receiver, message)
+        note(sid, "flooded", receiver)
+
+    if command.get("here"):
+        run()
+    else:
+        eio.start_background_task(run)
+
+
+def numbered(first: int, count: int, size: int) -> Iterable[str]:
+    return (f"{number}:{'x' * size}" for number in range(first, first + count))
+
+
+def pieces_of_a_chain(first: int, count: int, size: int) -> Iterable[bytes]:
+    """Noise that does not compress, but that each message begins with a part of the one before."""
+    noise = random.Random(first).randbytes(size)
+    for number in range(first, first + count):
+        part, noise = noise[:2000], random.Random(number + 1).randbytes(size)
+        yield b"%d:%b%b" % (number, part, noise)
+
+
 COMMANDS = {
     function.__name__: function
     for function in (
@@ -156,6 +222,8 @@ COMMANDS = {
         count_in_session,
         save_session,
         tell_transport,
+        announce,
+        flood,
     )
 }
 
@@ -164,7 +232,7 @@ REFUSALS: dict[str, Any] = {"false": False, "string": "go away", "dict": {"why":
 
 @eio.on("connect")
 def on_connect(sid: str, environ: dict[str, Any]) -> Any:
-    query = {name: values[-1] for name, values in parse_qs(environ.get("QUERY_STRING", "")).items()}
+    query = query_of(environ)
     note(sid, "connect-start")
     if "delay" in query:
         eio.sleep(float(query["delay"]))
@@ -194,6 +262,33 @@ def on_disconnect(sid: str, reason: str) -> None:
         raise RuntimeError("scenario: the disconnect handler fails")
 
 
+if "short" in own_options:
+
+    @eio.on("disconnect")
+    def on_short_disconnect(sid: str) -> None:
+        note(sid, "disconnect", "unknown")
+
+
+if "events" in own_options:
+
+    @eio.on("upgrade")
+    def on_upgrade(sid: str) -> None:
+        note(sid, "upgrade", eio.transport(sid))
+
+    @eio.on("drain")
+    def on_drain(sid: str) -> None:
+        note(sid, "drain")
+
+    @eio.on("packet")
+    def on_packet(sid: str, packet: engineio_green.packet.Packet) -> None:
+        note(sid, "packet", [packet.packet_type, repr(packet.data)[:100]])
+
+    @eio.on("connection_error")
+    def on_connection_error(code: int, message: str, context: dict[str, Any]) -> None:
+        shown = {key: value for key, value in context.items() if key != "environ"}
+        note("refused", "refused", [code, message, shown, "environ" in context])
+
+
 # what the test reads
 
 
@@ -206,9 +301,10 @@ def count_greenlets() -> int:
     return sum(1 for thing in gc.get_objects() if isinstance(thing, greenlet) and not thing.dead)
 
 
-def resident_kilobytes() -> int:
+def kilobytes(name: str) -> int:
+    """`VmRSS`: what is in memory now; `VmHWM`: the most that ever was."""
     with open("/proc/self/status") as status:
-        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:"))
+        return next(int(line.split()[1]) for line in status if line.startswith(f"{name}:"))
 
 
 def stats() -> dict[str, Any]:
@@ -217,7 +313,8 @@ def stats() -> dict[str, Any]:
         "threads": len(os.listdir("/proc/self/task")),
         "greenlets": count_greenlets(),
         "descriptors": len(os.listdir("/proc/self/fd")),
-        "resident_kilobytes": resident_kilobytes(),
+        "resident_kilobytes": kilobytes("VmRSS"),
+        "peak_kilobytes": kilobytes("VmHWM"),
         "sessions": len(eio.sockets),
         "connects": sum(1 for entries in journal.values() if ("connect-end", None) in entries),
         "uptime": time.monotonic() - started_at,
@@ -225,12 +322,16 @@ def stats() -> dict[str, Any]:
 
 
 def other_app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    query = {name: values[-1] for name, values in parse_qs(environ.get("QUERY_STRING", "")).items()}
+    query = query_of(environ)
     path = environ.get("PATH_INFO", "")
     if path == "/stats":
         answer: Any = stats()
     elif path == "/events":
         answer = journal.get(query["sid"], [])
+    elif path == "/counts":
+        answer = eio.stats()
+    elif path == "/clients":
+        answer = eio.clients()
     else:
         start_response("404 Not Found", [("Content-Type", "text/plain"), ("Content-Length", "9")])
         return [b"not here\n"]
