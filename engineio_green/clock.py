@@ -31,9 +31,7 @@ class Clock:
         assert self._driver is not None
         with self._lock:
             entry = self._deadlines.add(when, target)
-            first = self._deadlines.next_moment() == when
-        if first:
-            self._driver.set_clock(when)
+        self._driver.set_clock(when)  # which compares
         return entry
 
     def cancel(self, entry: Entry) -> None:

@@ -78,29 +78,39 @@ class Link(Outbound):
     def on_readable(self, connection: Connection) -> None:
         """Read once, then run the handlers of what has come. Called in a worker."""
         with self.lock:
-            if self._running or self._lagging:
+            inbox = self._inbox
+            busy = self._running or self._blocked >= self.server.settings.max_blocked_handlers
+            if connection is not self.websocket:
+                self._read_probe_locked(connection)  # needs no handler
+            elif busy:
                 self._paused = connection
-                self.session.hold_up()
+                self._hold_up_locked()
                 connection.driver.pause(connection)
                 return
-            inbox = self._inbox
-            if connection is self.websocket:
-                self._read_locked(connection)
             else:
-                self._read_probe_locked(connection)
+                self._read_locked(connection)
             closed = self.session.take_closed()
             if closed is None:
-                if not inbox:
+                if busy or not inbox:
                     return
                 item = inbox.popleft()
-            self._running = True
-            epoch = self._epoch
-            self._corked = len(inbox) > 0
+            if not busy:
+                self._running = True
+                epoch = self._epoch
+                self._corked = len(inbox) > 0
         if closed is not None:
+            if busy:
+                self.finish(closed)
+                return
             self.shut_down(closed)
             inbox.append(closed)
             item = inbox.popleft()
         self._work(item, epoch)
+
+    def _hold_up_locked(self) -> None:
+        """This client is not read: its silence is ours, unless we wait for it to take what a send has for it."""
+        if not self._waiting_sends:
+            self.session.hold_up()
 
     def _read_locked(self, connection: Connection) -> None:
         receive, inbox = self.session.receive, self._inbox
@@ -153,6 +163,8 @@ class Link(Outbound):
         self.probing, self.websocket = None, connection
         self._wake_poll_locked()
         self.flush_locked()
+        if not connection.unsent_bytes:
+            self._wake_sends_locked()
         if "upgrade" in self.server.handlers:
             self._inbox.append(Notice("upgrade", (self.sid,)))
         for message in messages:
@@ -174,19 +186,17 @@ class Link(Outbound):
             connection.close_locked(1000)
             self.server.schedule_close(connection)
 
-    def enqueue(self, messages: list[Data]) -> Wakeup | None:
+    def enqueue_locked(self, messages: list[Data]) -> Wakeup | None:
         """Let workers run the handlers of *messages*, which have come by POST.
 
         Returns what the answer must wait for, when the client is ahead of its handlers.
         """
-        with self.lock:
-            self._inbox.extend(messages)
-            start = not self._running and not self._lagging
-            if not start and (self._lagging or not self.server.settings.async_handlers):
-                self.session.hold_up()
-                self._waiting_post = self.server.driver.create_wakeup()
-        if start:
+        self._inbox.extend(messages)
+        if not self._running and not self._lagging:
             self.server.driver.run_soon(self)
+        elif self._lagging or not self.server.settings.async_handlers:
+            self._hold_up_locked()
+            self._waiting_post = self.server.driver.create_wakeup()
         return self._waiting_post
 
     def _notify_locked(self, event: str, *arguments: Any) -> None:
@@ -255,9 +265,10 @@ class Link(Outbound):
 
     def _resume_locked(self) -> None:
         connection, self._paused = self._paused, None
-        if connection is not None and not connection.closed:
+        if connection is not None:
             self.session.go_on(clock())
-            connection.driver.resume(connection)
+            if not connection.closed:
+                connection.driver.resume(connection)
 
     def on_blocked(self) -> None:
         """A handler has blocked its worker: what was sent goes out, and another worker goes on. Never blocks."""
@@ -280,6 +291,8 @@ class Link(Outbound):
             self._go_on_locked()
 
     def _go_on_locked(self) -> None:
+        if not self._inbox:
+            self._wake_post_locked()
         if self._lagging:
             return
         if self._inbox:
@@ -338,12 +351,11 @@ class Link(Outbound):
                     self.server.schedule_close(connection)
             self.probing = None
             self.server.forget_deadline_locked(self)
-            source = self.reading_from
-        if source is not None:
-            try:
-                source.shutdown(socket.SHUT_RD)  # who sends a body slower than its session lives must not keep a worker
-            except OSError:
-                pass
+            if self.reading_from is not None:
+                try:
+                    self.reading_from.shutdown(socket.SHUT_RD)  # a body slower than its session must not keep a worker
+                except OSError:
+                    pass
 
 
 class Farewell:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from engineio_green.core.session import Closed, Reason, Session
-from engineio_green.drivers.base import Wakeup
+from engineio_green.drivers.base import Wakeup, clock
 from engineio_green.packet import Frame
 from engineio_green.websocket.connection import Connection
 
@@ -51,6 +51,7 @@ class Outbound:
                 return True
             wakeup = self.server.driver.create_wakeup()
             self._waiting_sends.append(wakeup)
+            self.session.go_on(clock())  # from here on its silence ends it, and this wait
         wakeup.wait(None)
         return not self.session.gone
 
@@ -60,23 +61,25 @@ class Outbound:
             connection = self.websocket
             if connection is None or self._corked or self.session.outbox or not connection.stream.shares_frames:
                 return self._put_locked(frame) and self._has_room_locked()
-            if not self.session.can_send:
+            if not self.session.can_send or (self.server.drops and self._is_full_locked(len(wire))):
                 return False
             connection.write_locked(wire)
             return connection.unsent_bytes == 0 or self._has_room_locked()
 
     def _put_locked(self, frame: Frame) -> bool:
         session = self.session
+        if self.server.drops and self._is_full_locked(len(frame)):
+            return False
         if not session.send(frame):
             return False
+        if self.websocket is None:
+            session.buffered += len(frame)
         if self._corked and len(session.outbox) < MAX_CORKED_FRAMES:
             return True
         if self.websocket is not None:
             self.flush_locked()
-        else:
-            session.buffered += len(frame)
-            if self.wakeup is not None:
-                self.wakeup.wake()
+        elif self.wakeup is not None:
+            self.wakeup.wake()
         return True
 
     def flush_locked(self) -> None:
@@ -114,7 +117,7 @@ class Outbound:
         if (connection.unsent_bytes if connection is not None else self.session.buffered) <= settings.max_buffered_bytes:
             return True
         if settings.overflow == "drop":
-            return not self._drop_last_locked()
+            return True  # one message that alone is more; the next ones are dropped
         detail = f"more than max_buffered_bytes={settings.max_buffered_bytes} waited"
         closed = self.session.close(Reason.TRANSPORT_ERROR, 1008, detail)
         self.session.take_frames()
@@ -125,17 +128,23 @@ class Outbound:
             self._end_soon_locked(closed)
         return False
 
-    def _drop_last_locked(self) -> bool:
-        if self.websocket is not None:
-            return self.websocket.take_back_locked()
-        frame = self.session.outbox.pop()
-        self.session.buffered -= len(frame)
-        return True
+    def _is_full_locked(self, size: int) -> bool:
+        buffered = self._buffered_locked()
+        return buffered > 0 and buffered + size > self.server.settings.max_buffered_bytes
+
+    def on_lost_locked(self, connection: Connection) -> None:
+        """The websocket can't be written to. Its reading side finds the end, unless it waits for a handler that waits here."""
+        if connection is self.websocket and self._waiting_sends:
+            closed = self.session.close(Reason.TRANSPORT_CLOSE)
+            if closed is not None:
+                self.session.take_closed()
+                self._end_soon_locked(closed)
+            self._wake_sends_locked()
 
     def on_drained_locked(self) -> None:
         """Nothing waits for the client any more."""
         self._wake_sends_locked()
-        if "drain" in self.server.handlers:
+        if "drain" in self.server.handlers and not self.session.gone:
             self._notify_locked("drain", self.sid)
 
     def _wake_sends_locked(self) -> None:

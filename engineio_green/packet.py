@@ -37,14 +37,20 @@ def encode_message(data: Any, json: JsonModule = default_json) -> Frame:
     Raises ``UnicodeEncodeError`` for text that UTF-8 can't carry.
     """
     if isinstance(data, str):
-        if not data.isascii():
-            data.encode()  # a lone surrogate must fail here, at its sender, not later in somebody's poll
-        return "4" + data
-    if isinstance(data, (bytes, bytearray, memoryview)):
+        text = data
+    elif isinstance(data, (bytes, bytearray, memoryview)):
         return bytes(data)
-    if isinstance(data, (dict, list, tuple)):
-        return "4" + _dump(data, json)
-    return "4" if data is None else "4" + str(data)
+    elif isinstance(data, (dict, list, tuple)):
+        text = _dump(data, json)
+    else:
+        text = "" if data is None else str(data)
+    return "4" + _checked(text)
+
+
+def _checked(text: str) -> str:
+    if not text.isascii():
+        text.encode()  # a lone surrogate must fail here, at its sender, not later in somebody's poll
+    return text
 
 
 def _dump(data: Any, json: JsonModule) -> str:
@@ -119,7 +125,7 @@ class Packet:
                 self._frame = encode_message(self.data, json)
             else:
                 text = "" if self.data is None else self.data
-                self._frame = str(self.packet_type) + (text if isinstance(text, str) else _dump(text, json))
+                self._frame = str(self.packet_type) + _checked(text if isinstance(text, str) else _dump(text, json))
         return self._frame
 
     def encode(self, b64: bool = False) -> Frame:

@@ -48,6 +48,7 @@ class Serving:
         self._clock.use(self.driver)
         self.handlers: dict[str, Callable[..., Any]] = {}
         self.tap = False  # somebody wants every packet
+        self.drops = settings.overflow == "drop"
         self.sockets: dict[str, Link] = {}
         self._sessions: dict[str, Session] = {}
         self._admission = Admission(settings)
@@ -65,7 +66,9 @@ class Serving:
     def handle_request(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request: the WSGI entry point. Returns the body. Called in the request's own thread or greenlet."""
         if not self._met:
-            self._meet()
+            with self._lock:
+                if not self._met:
+                    self._meet()
         request = Request(environ)
         decision = decide(request, self.settings, self._sessions)
         sid, response = self._carry_out(decision, request, environ, start_response)
@@ -162,11 +165,17 @@ class Serving:
 
     def _open(self, transport: str, environ: Environ) -> tuple[Link, Any]:
         """Make a session and ask the application. Returns it, and ``None`` or the value that it was rejected with."""
-        sid = self.generate_id()
-        session = Session(sid, self.settings, transport)
-        link = Link(self, session, self.driver.create_lock(), client_address(environ, self.settings))
-        if self.settings.bind_session is not None:
-            link.binding = self.settings.bind_session(environ)
+        address = client_address(environ, self.settings)
+        try:
+            sid = self.generate_id()
+            session = Session(sid, self.settings, transport)
+            link = Link(self, session, self.driver.create_lock(), address)
+            if self.settings.bind_session is not None:
+                link.binding = self.settings.bind_session(environ)
+        except BaseException:  # the application's functions: the place that was taken is free again
+            with self._lock:
+                self._admission.leave(address)
+            raise
         self.sockets[sid], self._sessions[sid] = link, session
         handler = self.handlers.get("connect")
         verdict: Any = None
@@ -179,6 +188,8 @@ class Serving:
             except BaseException:
                 self._forget(link)
                 raise
+        if session.gone:
+            verdict = False  # disconnected by its own connect handler, or meanwhile
         if verdict is None or verdict is True:
             with self._lock:
                 self._counts["opened"] += 1
@@ -197,12 +208,12 @@ class Serving:
             return None, answer.unauthorized_response(rejection, request, self.settings)
         try:
             extra = answer.cookie_headers(link.sid, request, self.settings)
+            with link.lock:
+                link.session.accept(clock(), takeover.can_take(environ))
+                frames = link.session.take_frames()
         except BaseException:
             self._give_up(link)
             raise
-        with link.lock:
-            link.session.accept(clock(), takeover.can_take(environ))
-            frames = link.session.take_frames()
         link.settle()
         self.schedule(link)
         return link.sid, answer.payload_response(frames, request, self.settings, extra)
@@ -233,6 +244,9 @@ class Serving:
             link.websocket = connection
             link.session.accept(clock(), can_upgrade=False)
             link.flush_locked()
+            if link.session.gone:
+                connection.close_locked(1000)
+                self.schedule_close(connection)
         link.settle()
         self.schedule(link)
         self._serve(connection)
@@ -282,10 +296,13 @@ class Serving:
 
     def _serve(self, connection: Connection) -> None:
         """Let the driver watch the websocket; an attached one keeps the request until it has closed."""
-        if not connection.closed:
-            self.driver.watch(connection)
-            if connection.has_buffered:
-                self.driver.run_soon(connection)
+        with connection.owner.lock:
+            if not connection.closed:
+                self.driver.watch(connection)
+                if connection.unsent_bytes:
+                    self.driver.watch_writable(connection)
+        if connection.has_buffered:
+            self.driver.run_soon(connection)
         if connection.attachment is not None and not connection.closed:
             try:
                 connection.attachment.wait(None)
@@ -326,17 +343,21 @@ class Serving:
         try:
             with link.lock:
                 session.begin_post()
+                link.reading_from = takeover.find_socket(environ)
         except PacketError as exc:
             link.settle()
             return self._refuse(ask.bad_request("PAYLOAD_REFUSED", detail=str(exc)), request)
-        link.reading_from = takeover.find_socket(environ)
         try:
-            body = self._read_body(environ, length)
+            try:
+                body = self._read_body(environ, length)
+            finally:
+                with link.lock:
+                    link.reading_from = None
             if body is not None and len(body) > self.settings.max_http_buffer_size:
                 return self._refuse(ask.bad_request("PAYLOAD_TOO_LARGE", close=session, status=413), request)
             with link.lock:
                 messages = session.receive_payload(ask.post_body(body, request))
-            wait = link.enqueue(messages) if messages else None
+                wait = link.enqueue_locked(messages) if messages else None
             if wait is not None:
                 wait.wait(None)
         except PacketError as exc:
@@ -345,7 +366,6 @@ class Serving:
             refusal.body_read = body is not None
             return self._refuse(refusal, request)
         finally:
-            link.reading_from = None
             with link.lock:
                 session.finish_post()
         link.settle()

@@ -92,7 +92,7 @@ class Settings:
     """What may wait for one client: packets for its next poll, or what its websocket did not take."""
     overflow: Literal["close", "drop", "block"] = "close"
     """What a send beyond ``max_buffered_bytes`` does: end the client, lose the message, or wait."""
-    max_blocked_handlers: int = 100
+    max_blocked_handlers: int = 20
     """Handlers of one client that may be under way at once before it is not read any more."""
     max_sessions: int | None = None
     max_sessions_per_address: int | None = None

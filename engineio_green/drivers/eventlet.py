@@ -50,6 +50,9 @@ class EventletHub(Hub):
     def wait(self) -> None:
         self._hub.switch()
 
+    def end_program(self, exc: BaseException) -> None:
+        self._hub.greenlet.parent.throw(exc)
+
     def is_here(self) -> bool:
         return bool(_thread.get_ident() == self.thread)
 
@@ -134,6 +137,9 @@ class EventletDriver(GreenDriver):
         if hub is None or hub._hub is not eventlet.hubs.get_hub():
             hub = self._hubs[ident] = EventletHub()
         return hub
+
+    def has_hub(self) -> bool:
+        return getattr(eventlet.hubs._threadlocal, "hub", None) is not None
 
     create_lock = staticmethod(_thread.allocate_lock)
 

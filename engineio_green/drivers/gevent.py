@@ -10,6 +10,7 @@ import gevent
 import gevent.event
 import gevent.monkey
 import gevent.queue
+from gevent._hub_local import get_hub_if_exists
 
 from engineio_green.drivers.greenlets import GreenDriver, Hub
 
@@ -44,6 +45,9 @@ class GeventHub(Hub):
 
     def wait(self) -> None:
         self._hub.switch()
+
+    def end_program(self, exc: BaseException) -> None:
+        self._hub.handle_system_error(type(exc), exc)
 
     def is_here(self) -> bool:
         return bool(_get_ident() == self.thread)
@@ -110,6 +114,9 @@ class GeventDriver(GreenDriver):
         if hub is None or hub.greenlet() is not gevent.get_hub():  # a fork or a new thread has a hub of its own
             hub = self._hubs[ident] = GeventHub()
         return hub
+
+    def has_hub(self) -> bool:
+        return get_hub_if_exists() is not None
 
     create_lock = staticmethod(_allocate_lock)
 

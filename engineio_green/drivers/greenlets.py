@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
-from engineio_green.drivers.base import Driver, Job, clock
+from engineio_green.drivers.base import Driver, Job, Wakeup, clock
 
 if TYPE_CHECKING:
     from engineio_green.websocket.connection import Connection
@@ -43,6 +43,10 @@ class Hub(ABC):
     @abstractmethod
     def wait(self) -> None:
         """Leave the current greenlet; it comes back when something switches to it."""
+
+    @abstractmethod
+    def end_program(self, exc: BaseException) -> None:
+        """Raise *exc* in the main greenlet. Only from the hub greenlet."""
 
     @abstractmethod
     def is_here(self) -> bool:
@@ -79,10 +83,15 @@ class Hub(ABC):
         """Run *job* until it ends or blocks. Only from the hub greenlet."""
         parked = self._parked
         worker = parked.pop() if parked else Worker(self)
+        while worker.dead:  # somebody has killed it while it was parked
+            worker = parked.pop() if parked else Worker(self)
         worker.job = job
         worker.switch()
         if worker.job is not None:
-            job.on_blocked()
+            try:
+                job.on_blocked()
+            except Exception:  # must not reach the hub, which would stop watching
+                log.exception("a blocked job could not be given up")
 
     def park(self, worker: Worker) -> bool:
         if len(self._parked) >= MAX_PARKED:
@@ -115,13 +124,18 @@ class Worker(greenlet):  # type: ignore[misc]
                 job.run()
             except GreenletExit:
                 pass
-            except Exception:
+            except (KeyboardInterrupt, SystemExit) as exc:
+                hub.call(hub.end_program, exc)
+            except BaseException:
                 log.exception("a job has failed")
             finally:
                 self.job = job = None
             if not hub.park(self):
                 return
-            hub.wait()
+            try:
+                hub.wait()
+            except BaseException:  # a timeout that a handler has left behind, or a kill; the next job gets another worker
+                return
 
 
 class GreenWakeup:
@@ -155,6 +169,25 @@ class GreenWakeup:
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
             waiting.switch()
+
+
+class NativeWakeup:
+    """Blocks its thread, which has no hub: a foreign one."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self, lock: Any) -> None:
+        self._lock = lock
+        self._lock.acquire()
+
+    def wait(self, timeout: float | None) -> None:
+        self._lock.acquire(True, -1 if timeout is None else timeout)
+
+    def wake(self) -> None:
+        try:
+            self._lock.release()
+        except RuntimeError:
+            pass  # woken before
 
 
 class GreenDriver(Driver):
@@ -191,6 +224,8 @@ class GreenDriver(Driver):
     def resume(self, connection: Connection) -> None:
         if connection.watch is not None:
             connection.watch[0].do(_switch_reading, connection, True)
+        if connection.has_buffered:
+            self.run_soon(connection)
 
     def read_again(self, connection: Connection) -> None:
         # The hub tells again and again while the kernel has data; only the TLS layer's own buffer is out of its sight.
@@ -234,8 +269,12 @@ class GreenDriver(Driver):
         if hub is not None and self._cancel_clock is not None:
             hub.do(self._cancel_clock)
 
-    def create_wakeup(self) -> GreenWakeup:
-        return GreenWakeup(self.hub())
+    @abstractmethod
+    def has_hub(self) -> bool:
+        """Whether this thread runs a hub."""
+
+    def create_wakeup(self) -> Wakeup:
+        return GreenWakeup(self.hub()) if self.has_hub() else NativeWakeup(self.create_lock())
 
 
 def _release(watch: tuple[Hub, Any], sock: Any) -> None:

@@ -30,6 +30,8 @@ TICK_SECONDS = 0.004
 # ... and how many looks must see the same handler before another worker goes on with the same client. Too few, and a
 # thread that only did not get the processor is overtaken: its client's answers would change their order.
 TICKS_UNTIL_BLOCKED = 12
+# A worker that computes gets this many looks before others get what waits for it: one more thread rarely helps.
+LOOKS_WHILE_COMPUTING = 3
 # How long the supervisor keeps looking after the last work, and an idle worker keeps waiting.
 QUIET_SECONDS = 1.0
 IDLE_SECONDS = 20.0
@@ -70,6 +72,7 @@ class Worker(threading.Thread):
         self.serial = 0  # of the job, so that the supervisor sees whether it is still the same
         self.seen = 0  # the supervisor's: the serial at its last look
         self.ticks = 0  # the supervisor's: for how many looks it has been the same, without computing
+        self.looks = 0  # the supervisor's: ... computing or not
         self.computed = 0.0  # the supervisor's: the processor time at its last look
         self._clock: int | None = None
 
@@ -180,13 +183,19 @@ class Pool:
         if not self.workers:
             self.add_worker()
 
-    def add_worker(self) -> None:
+    def add_worker(self, reserve: int = 0) -> None:
+        """Start one more worker, unless there are too many; *reserve* more may be there for what can't wait."""
         with self._lock:
-            if len(self.workers) >= MAX_WORKERS:
+            if len(self.workers) >= MAX_WORKERS + reserve:
                 return
             worker = Worker(self)
             self.workers.append(worker)
-        worker.start()
+        try:
+            worker.start()
+        except RuntimeError:  # no more threads to be had
+            log.exception("a worker could not be started")
+            with self._lock:
+                self.workers.remove(worker)
 
 
 class Supervisor(threading.Thread):
@@ -200,6 +209,7 @@ class Supervisor(threading.Thread):
         self._moment = float("inf")
         self._condition = threading.Condition()
         self._woken = False
+        self._quiet_since = 0.0
 
     def wake(self) -> None:
         with self._condition:
@@ -223,30 +233,43 @@ class Supervisor(threading.Thread):
         self._condition.notify()
 
     def run(self) -> None:
-        quiet_since = clock()
+        self._quiet_since = clock()
         while True:
-            with self._condition:
-                while not self._woken and not self.watching:
-                    pause = self._moment - clock()
-                    if pause <= 0 or not self._condition.wait(min(pause, threading.TIMEOUT_MAX)):
-                        break
-                self._woken = False
-            now = clock()
-            if now >= self._moment:
-                self._moment = float("inf")
-                self.pool.add_job(self.on_clock)
-            if self.watching:
-                try:
-                    active = self._look()
-                except Exception:  # nothing may stop the clock
-                    log.exception("the supervisor has failed to look")
-                    active = True
-                if active:
-                    quiet_since = now
-                elif now - quiet_since > QUIET_SECONDS:
-                    self.watching = False
-                    continue
+            try:
+                self._wait()
+                self._keep_time()
+                if self.watching:
+                    self._watch()
+            except Exception:  # nothing may stop the clock
+                log.exception("the supervisor has failed")
                 time.sleep(TICK_SECONDS)
+
+    def _wait(self) -> None:
+        """Wait for the clock's moment or for work; not at all while there is work."""
+        with self._condition:
+            while not self._woken and not self.watching:
+                pause = self._moment - clock()
+                if pause <= 0 or not self._condition.wait(min(pause, threading.TIMEOUT_MAX)):
+                    break
+            self._woken = False
+
+    def _keep_time(self) -> None:
+        if clock() >= self._moment:
+            self._moment = float("inf")
+            self.pool.add_job(self.on_clock)
+            if not self.pool.waiting and len(self.pool.workers) >= MAX_WORKERS:
+                self.pool.add_worker(reserve=2)  # heartbeats must not wait for handlers
+
+    def _watch(self) -> None:
+        now = clock()
+        if self._look():
+            self._quiet_since = now
+        elif now - self._quiet_since > QUIET_SECONDS:
+            self.watching = False
+            if self._look():  # somebody has begun in this very moment, and has not woken us
+                self.watching = True
+            return
+        time.sleep(TICK_SECONDS)
 
     def _look(self) -> bool:
         """Look at every worker. Returns whether there has been work since the last look."""
@@ -257,17 +280,20 @@ class Supervisor(threading.Thread):
         for worker in workers:
             job, serial = worker.job, worker.serial
             if serial != worker.seen:
-                worker.seen, worker.ticks = serial, 0
+                worker.seen, worker.ticks, worker.looks = serial, 0, 0
                 active = True
             elif job is not None:
                 active = True
-                if worker.computes():
+                worker.looks += 1
+                computing = worker.computes()
+                if computing and worker.looks < LOOKS_WHILE_COMPUTING:
                     continue
-                worker.ticks += 1
                 stuck += 1
                 self._give_away_events(worker)
-                if worker.ticks == TICKS_UNTIL_BLOCKED and worker.serial == serial:
-                    job.on_blocked()
+                if not computing:
+                    worker.ticks += 1
+                    if worker.ticks == TICKS_UNTIL_BLOCKED and worker.serial == serial:
+                        job.on_blocked()
         if stuck and stuck == len(workers):
             for _ in range(1 + stuck // 4):
                 pool.add_worker()

@@ -30,6 +30,9 @@ class Owner(Protocol):
     def on_blocked(self) -> None:
         """The worker has not come back from ``on_readable``: never blocks."""
 
+    def on_lost_locked(self, connection: Connection) -> None:
+        """Writing has failed."""
+
     def on_drained_locked(self) -> None:
         """Everything that the kernel had not taken at first is sent."""
 
@@ -152,13 +155,6 @@ class Connection:
         self._unsent.append(data)
         self.unsent_bytes += len(data)
 
-    def take_back_locked(self) -> bool:
-        """Drop what was written last, if none of it has been sent. Returns whether it was."""
-        if len(self._unsent) < 2:
-            return False
-        self.unsent_bytes -= len(self._unsent.pop())
-        return True
-
     def _drain_locked(self) -> None:
         data = self._unsent[0] if len(self._unsent) == 1 else b"".join(self._unsent)
         try:
@@ -184,6 +180,7 @@ class Connection:
             self.sock.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass
+        self.owner.on_lost_locked(self)
 
     # --- closing ---------------------------------------------------------------------------------------------------------
 

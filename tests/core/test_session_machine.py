@@ -41,8 +41,15 @@ OPTIONS = st.fixed_dictionaries(
 
 
 class SessionMachine(RuleBasedStateMachine):
-    @initialize(transport=st.sampled_from(["polling", "websocket"]), options=OPTIONS, now=st.sampled_from([0.0, -5.0, 1e6]))
-    def open(self, transport, options, now):
+    @initialize(
+        transport=st.sampled_from(["polling", "polling", "websocket"]),
+        options=OPTIONS,
+        now=st.sampled_from([0.0, -5.0, 1e6]),
+        peace=st.sampled_from([0, 5, 15, 30]),
+        at_once=st.sampled_from([True, True, False]),
+    )
+    def open(self, transport, options, now, peace, at_once):
+        self.peace = peace  # steps for which nothing happens that ends sessions, or most would be short
         self.now = now
         self.session = opening(transport, **options)
         self.most_packets = options["max_packets_per_payload"]
@@ -57,6 +64,8 @@ class SessionMachine(RuleBasedStateMachine):
         self.posting = False
         self.end = None  # the Closed that was handed over
         self.must_have_ended = False
+        if at_once:
+            self.accept()
 
     # --- books ----------------------------------------------------------------------------------------------------------
 
@@ -92,6 +101,10 @@ class SessionMachine(RuleBasedStateMachine):
         if self.session.transport == "websocket" and self.opened:
             self.deliver(self.session.take_frames())
 
+    @property
+    def ping_is_out(self):
+        return self.pings > 0 or "2" in self.session.outbox
+
     def pong_arrived(self, frames):
         if any(isinstance(frame, str) and frame[:1] == "3" for frame in frames):
             self.pings = 0
@@ -118,6 +131,7 @@ class SessionMachine(RuleBasedStateMachine):
             if not corked:
                 self.flush()
 
+    @precondition(lambda self: not self.peace)
     @rule()
     def disconnect(self):
         was_gone = self.gone
@@ -130,6 +144,7 @@ class SessionMachine(RuleBasedStateMachine):
             self.must_have_ended = self.gone
         self.flush()
 
+    @precondition(lambda self: not self.peace)
     @rule(reason=REASONS)
     def close(self, reason):
         closed = self.session.close(reason)
@@ -143,7 +158,7 @@ class SessionMachine(RuleBasedStateMachine):
     @rule(gap=GAPS)
     def wait(self, gap):
         """Time passes, the clock is late."""
-        self.now += gap
+        self.now += min(gap, 0.1) if self.peace else gap
 
     @rule()
     def tick(self):
@@ -157,7 +172,7 @@ class SessionMachine(RuleBasedStateMachine):
             assert self.session.next_moment() > self.now
         self.flush()
 
-    @precondition(lambda self: self.opened and not self.gone)
+    @precondition(lambda self: self.opened and not self.gone and not (self.peace and self.ping_is_out))
     @rule()
     def wait_for_the_next_moment(self):
         self.now = max(self.now, self.session.next_moment())
@@ -165,7 +180,7 @@ class SessionMachine(RuleBasedStateMachine):
 
     # --- the client on polling --------------------------------------------------------------------------------------------
 
-    @precondition(lambda self: self.opened)
+    @precondition(lambda self: self.opened and not (self.peace and self.held))
     @rule()
     def poll(self):
         session, was_gone = self.session, self.gone
@@ -204,7 +219,7 @@ class SessionMachine(RuleBasedStateMachine):
         self.deliver(frames)
         self.held = False
 
-    @precondition(lambda self: self.opened)
+    @precondition(lambda self: self.opened and not (self.peace and self.posting))
     @rule()
     def begin_post(self):
         session = self.session
@@ -220,6 +235,8 @@ class SessionMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.posting)
     @rule(frames=st.lists(GOOD, min_size=1, max_size=4), goodbye=st.booleans())
     def end_a_good_post(self, frames, goodbye):
+        goodbye = goodbye and not self.peace
+        frames = frames[: self.most_packets] if self.peace else frames
         frames = [*frames, "1"] if goodbye else frames
         session, body = self.session, encode_payload(frames)
         if session.gone or self.farewell:
@@ -236,7 +253,7 @@ class SessionMachine(RuleBasedStateMachine):
         session.finish_post()
         self.posting = False
 
-    @precondition(lambda self: self.posting)
+    @precondition(lambda self: self.posting and not self.peace)
     @rule(before=st.lists(GOOD, max_size=2), bad=BAD, after=st.lists(GOOD, max_size=2), cut_short=st.booleans())
     def end_a_bad_post(self, before, bad, after, cut_short):
         body = None if cut_short else encode_payload([*before, bad, *after])
@@ -288,7 +305,15 @@ class SessionMachine(RuleBasedStateMachine):
         assert self.session.transport == "polling"
 
     @precondition(lambda self: self.opened and self.session.transport == "websocket")
-    @rule(frame=st.one_of(GOOD, GOOD, BAD, st.just("1")))
+    @rule(frame=GOOD)
+    def receive_a_good_packet(self, frame):
+        self.receive(frame)
+
+    @precondition(lambda self: self.opened and self.session.transport == "websocket" and not self.peace)
+    @rule(frame=st.one_of(BAD, st.just("1")))
+    def receive_a_last_packet(self, frame):
+        self.receive(frame)
+
     def receive(self, frame):
         session, was_gone = self.session, self.gone
         event = session.receive(frame)
@@ -323,6 +348,10 @@ class SessionMachine(RuleBasedStateMachine):
             assert closed is None
 
     # --- what always holds ------------------------------------------------------------------------------------------------
+
+    @invariant()
+    def peace_runs_out(self):
+        self.peace = max(self.peace - 1, 0)
 
     @invariant()
     def the_end_comes_when_it_must_and_not_otherwise(self):

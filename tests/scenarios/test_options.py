@@ -43,8 +43,8 @@ UNTRUSTING = pytest.mark.server_options(
     async_handlers=False,
     overflow="block",
     max_buffered_bytes=200_000,
-    ping_interval=0.7,
-    ping_timeout=0.7,
+    ping_interval=0.6,
+    ping_timeout=0.6,
 )
 TRANSPORTS = pytest.mark.parametrize("transport", ["polling", "websocket"])
 
@@ -358,6 +358,10 @@ class TestTrustedProxies:
 @LIMITS
 class TestLimits:
     numbers = count(1)
+
+    @pytest.fixture(autouse=True)
+    def _nobody_left(self, server: Server):
+        wait_until(lambda: server.stats()["sessions"] == 0, "the clients of other cases to be gone")
 
     def somebody(self) -> Headers:
         """The headers of a client that nobody has seen before."""
