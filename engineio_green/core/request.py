@@ -119,11 +119,6 @@ class Request:
         self.upgrade = "HTTP_UPGRADE" in headers and headers["HTTP_UPGRADE"].lower() == "websocket"
 
     @property
-    def has_body(self) -> bool:
-        length = self.headers.get("CONTENT_LENGTH")
-        return (bool(length) and length != "0") or "HTTP_TRANSFER_ENCODING" in self.headers
-
-    @property
     def origin(self) -> str | None:
         origin: str | None = self.headers.get("HTTP_ORIGIN")
         return origin
@@ -222,14 +217,15 @@ def from_trusted_proxy(headers: Mapping[str, Any], settings: Settings) -> bool:
         address = ipaddress.ip_address(peer)
     except ValueError:
         return False
-    return any(address in network for network in trusted)
+    mapped = getattr(address, "ipv4_mapped", None)  # what a server on [::] says of a peer with an IPv4 address
+    return any(address in network or (mapped is not None and mapped in network) for network in trusted)
 
 
 def client_address(headers: Mapping[str, Any], settings: Settings) -> str:
     """Return the address of the client: the last one in X-Forwarded-For that a trusted proxy has seen, or the peer's."""
     forwarded = headers.get("HTTP_X_FORWARDED_FOR")
     if forwarded and from_trusted_proxy(headers, settings):
-        for hop in reversed(str(forwarded)[:1000].split(",")):
+        for hop in reversed(str(forwarded)[-1000:].split(",")):
             if not from_trusted_proxy({"REMOTE_ADDR": hop.strip() or "-"}, settings) or settings.trusted_proxies == "*":
                 return hop.strip()
     return str(headers.get("REMOTE_ADDR") or "")

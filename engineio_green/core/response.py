@@ -92,7 +92,7 @@ def _failure(
     if request.origin is not None:
         headers += cors_headers(request, settings)
     # A body that was refused unread must not be taken for the next request, and an upgrade that failed is over.
-    if request.upgrade or (request.has_body and not body_read):
+    if request.upgrade or (request.method not in ("GET", "OPTIONS") and not body_read):
         headers.append(("Connection", "close"))
     headers.append(("Content-Length", str(len(body))))
     return Response(STATUS_LINES[status], headers, body)

@@ -212,8 +212,10 @@ def _deflate(value: Any) -> Deflate | None:
 def _networks(value: Any) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] | Literal["*"]:
     if value == "*":
         return "*"
-    addresses = [value] if isinstance(value, str) else list(value or ())
+    addresses = [value] if isinstance(value, str) else value or ()
     try:
+        if isinstance(addresses, (bytes, Mapping)) or not all(isinstance(address, str) for address in addresses):
+            raise TypeError(f"not {value!r}")
         return tuple(ipaddress.ip_network(address) for address in addresses)
     except (TypeError, ValueError) as exc:
         raise SettingError(f"trusted_proxies must be addresses or networks, or '*': {exc}") from None

@@ -38,6 +38,7 @@ _LENGTH_64 = Struct("!Q").unpack_from
 _HEADER_16 = Struct("!BBH").pack
 _HEADER_64 = Struct("!BBQ").pack
 _TEXT, _BINARY = _PLAIN = 0x81, 0x82
+_CONTROL = (0x88, 0x89, 0x8A)  # close, ping, pong, as they must be
 _SMALL_HEADERS = {kind: tuple(bytes((kind, length)) for length in range(126)) for kind in (_TEXT, _BINARY)}
 
 
@@ -96,12 +97,12 @@ class Stream:
     def feed(self, data: bytes) -> list[Message]:
         """Take in what the socket has read. Returns the messages that are complete now, in order."""
         messages: list[Message] = []
-        if not self.open:  # only the peer's close frame still matters
-            self._feed_library(data, messages)
-            return []
         if self._rest:
             data = self._rest + data
             self._rest = b""
+        if not self.open:  # only the peer's close frame still matters
+            self._feed_library(data, messages)
+            return []
         position, end = 0, len(data)
         if self._missing:
             position = min(self._missing, end)
@@ -122,6 +123,11 @@ class Stream:
                     messages.append(payload)
                 elif not self._append_text(payload, messages):
                     break
+            elif kind in _CONTROL and data[position + 1] & 0x80 and length <= 125:
+                if stop > end:
+                    self._rest = data[position:]
+                    break
+                self._feed_control(data[position:stop], messages)
             else:
                 self._missing = max(stop - end, 0)
                 self._feed_library(data[position : min(stop, end)], messages)
@@ -168,6 +174,18 @@ class Stream:
             elif not self._take_part(frame, messages):
                 return
         self.failed = self.failed or library.parser_exc is not None
+
+    def _feed_control(self, data: bytes, messages: list[Message]) -> None:
+        """Take in a whole control frame, which is no part of the message that it interrupts (RFC 6455, section 5.4)."""
+        library = self._library
+        limit, size = library.max_message_size, library.current_size
+        library.max_message_size = None
+        if data[0] & 0x0F == CLOSE:
+            library.current_size = None  # or the library takes a close within a message for a fault
+        self._feed_library(data, messages)
+        library.max_message_size = limit
+        if self.open:
+            library.current_size = size
 
     def _count_control(self, frame: Frame) -> None:
         if frame.opcode is not CLOSE and self._parts is not None:

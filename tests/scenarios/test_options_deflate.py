@@ -15,7 +15,8 @@ from .client import Client, Polling, target_of
 from .deflating import OFFER, DeflatingSocket
 from .frames import WebSocketClosed, new_key, upgrade_headers
 from .servers import Server
-from .test_options import FRONT, LIMITS
+from .test_options import FRONT
+from .test_options_limits import LIMITS
 from .test_options_load import DROPPING
 
 # Compresses to nearly a half, and to nearly nothing when it is in the window already.
