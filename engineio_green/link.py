@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from engineio_green.serving import Serving
 
 
+# Messages that may wait for a worker before the POST that brought more of them is held.
+MAX_INBOX = 1000
+
+
 @dataclass(slots=True)
 class Notice:
     """An event for the application other than a message, in its place among the messages."""
@@ -127,12 +131,17 @@ class Link(Outbound):
         if connection.ended:
             self._end_locked(connection)
 
+    def packet_notice(self, frame: Frame) -> Notice:
+        """Return the event that shows a received frame. Raises :class:`PacketError`."""
+        packet = Packet()
+        packet.decode(frame)
+        return Notice("packet", (self.sid, packet))
+
     def _tap_locked(self, message: Frame) -> None:
         try:
-            packet = Packet(encoded_packet=message)
+            self._inbox.append(self.packet_notice(message))
         except PacketError:
-            return  # the session is about to say so
-        self._inbox.append(Notice("packet", (self.sid, packet)))
+            pass  # the session is about to say so
 
     def _end_locked(self, connection: Connection) -> None:
         failed = connection.stream.failed
@@ -168,6 +177,8 @@ class Link(Outbound):
         if "upgrade" in self.server.handlers:
             self._inbox.append(Notice("upgrade", (self.sid,)))
         for message in messages:
+            if self.server.tap:
+                self._tap_locked(message)
             event = self.session.receive(message)
             if event.__class__ is Closed:
                 return
@@ -186,15 +197,16 @@ class Link(Outbound):
             connection.close_locked(1000)
             self.server.schedule_close(connection)
 
-    def enqueue_locked(self, messages: list[Data]) -> Wakeup | None:
+    def enqueue_locked(self, messages: list[Data | Notice]) -> Wakeup | None:
         """Let workers run the handlers of *messages*, which have come by POST.
 
         Returns what the answer must wait for, when the client is ahead of its handlers.
         """
+        scheduled = len(self._inbox) > 0
         self._inbox.extend(messages)
-        if not self._running and not self._lagging:
+        if not self._running and not self._lagging and not scheduled:
             self.server.driver.run_soon(self)
-        elif self._lagging or not self.server.settings.async_handlers:
+        elif self._lagging or not self.server.settings.async_handlers or len(self._inbox) > MAX_INBOX:
             self._hold_up_locked()
             self._waiting_post = self.server.driver.create_wakeup()
         return self._waiting_post

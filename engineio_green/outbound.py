@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from engineio_green.core.session import Closed, Reason, Session
+from engineio_green.core.session import OPENING, Closed, Reason, Session
 from engineio_green.drivers.base import Wakeup, clock
 from engineio_green.packet import Frame
 from engineio_green.websocket.connection import Connection
@@ -47,7 +47,8 @@ class Outbound:
         with self.lock:
             if not self._put_locked(frame):
                 return False
-            if self._buffered_locked() <= self.server.settings.max_buffered_bytes:
+            room = self._buffered_locked() <= self.server.settings.max_buffered_bytes
+            if room or self.session.state == OPENING:  # it can't take anything before its connect handler has returned
                 return True
             wakeup = self.server.driver.create_wakeup()
             self._waiting_sends.append(wakeup)

@@ -19,6 +19,7 @@ from engineio_green.core.callables import takes
 from engineio_green.core.request import Refusal, Request, client_address, decide
 from engineio_green.core.response import Response
 from engineio_green.core.session import Closed, Reason, Session
+from engineio_green.core.settings import TOKEN as HEADER_NAME
 from engineio_green.core.settings import Settings
 from engineio_green.drivers.base import clock
 from engineio_green.drivers.choice import choose_driver, load_driver, misfit, model_around
@@ -92,6 +93,10 @@ class Serving:
             if isinstance(decision, ask.Post):
                 return link.sid, self._post(link, request, environ, decision.length)
             return link.sid, self._upgrade(link, request, environ, start_response, decision.stale)
+        if isinstance(decision, Refusal) and decision.close is not None:
+            link = self.sockets.get(decision.close.sid)
+            if link is None or not self._is_bound(link, environ):
+                decision = Refusal(1, {"sid": request.sid})  # whose request it is not can't end the session either
         if isinstance(decision, ask.Preflight):
             return None, answer.preflight_response(request, self.settings)
         if isinstance(decision, ask.Connect):
@@ -122,8 +127,9 @@ class Serving:
             pairs = function(sid, environ) or ()
             headers = [(str(name), str(value)) for name, value in (pairs.items() if isinstance(pairs, dict) else pairs)]
             for name, value in headers:
-                if any(char in name + value for char in "\r\n\0"):
-                    raise ValueError(f"header {name!r} holds a line break")
+                value.encode("latin-1")
+                if not HEADER_NAME.fullmatch(name) or any(char in value for char in "\r\n\0"):
+                    raise ValueError(f"header {name!r} holds a character that a header can't")
         except Exception:
             self.logger.exception("http_headers has failed; its headers are left out")
             return []
@@ -356,7 +362,7 @@ class Serving:
             if body is not None and len(body) > self.settings.max_http_buffer_size:
                 return self._refuse(ask.bad_request("PAYLOAD_TOO_LARGE", close=session, status=413), request)
             with link.lock:
-                messages = session.receive_payload(ask.post_body(body, request))
+                messages = session.receive_payload(ask.post_body(body, request), link.packet_notice if self.tap else None)
                 wait = link.enqueue_locked(messages) if messages else None
             if wait is not None:
                 wait.wait(None)

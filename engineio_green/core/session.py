@@ -8,7 +8,9 @@ its lock around each call. Rules: the Engine.IO protocol, revision 4, and the be
 from __future__ import annotations
 
 import json as stdlib_json
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from engineio_green.core.settings import Settings
 from engineio_green.exceptions import PacketError
@@ -243,11 +245,11 @@ class Session:
             raise PacketError("a second POST while one is being read")
         self.posting = True
 
-    def receive_payload(self, body: bytes | None) -> list[Data]:
+    def receive_payload(self, body: bytes | None, tap: Callable[[Frame], Any] | None = None) -> list[Any]:
         """Take the body in: all of its packets or none. ``None``: it never came whole. Returns the data of its messages.
 
-        The POST is under way until :meth:`finish_post`. Raises :class:`PacketError` when it must be refused; the session
-        has then ended.
+        What *tap* makes of each frame stands before the frame's own message. The POST is under way until
+        :meth:`finish_post`. Raises :class:`PacketError` when it must be refused; the session has then ended.
         """
         if self.state != OPEN:
             raise PacketError("the session has ended")
@@ -259,11 +261,13 @@ class Session:
         except PacketError as exc:
             self.close(Reason.TRANSPORT_ERROR, detail=str(exc))
             raise
-        messages: list[Data] = []
+        messages: list[Any] = []
         for frame in frames:
+            if tap is not None:
+                messages.append(tap(frame))
             event = self.receive(frame)
             if event is not None and event.__class__ is not Closed:
-                messages.append(event)  # type: ignore[arg-type]
+                messages.append(event)
         return messages
 
     def finish_post(self) -> None:

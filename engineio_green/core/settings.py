@@ -18,7 +18,8 @@ from engineio_green.exceptions import SettingError
 from engineio_green.packet import JsonModule
 
 TRANSPORTS = ("polling", "websocket")
-_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_ADDRESSES = (str, ipaddress.IPv4Address, ipaddress.IPv6Address, ipaddress.IPv4Network, ipaddress.IPv6Network)
 COOKIE_FORBIDDEN = frozenset(";,\r\n\0")
 
 CookieValue = str | bool | Callable[[], str]
@@ -156,7 +157,7 @@ def _cookie(value: Any) -> types.MappingProxyType[str, CookieValue] | None:
         attributes = dict(value)
     else:
         raise SettingError(f"cookie must be a string, a dict with a 'name' or None, not {value!r}")
-    if not isinstance(attributes.get("name"), str) or not _TOKEN.fullmatch(str(attributes["name"])):
+    if not isinstance(attributes.get("name"), str) or not TOKEN.fullmatch(str(attributes["name"])):
         raise SettingError(f"cookie needs a 'name' of letters, digits and the like, not {attributes.get('name')!r}")
     for key, attribute in attributes.items():
         if COOKIE_FORBIDDEN & set(key) or (isinstance(attribute, str) and COOKIE_FORBIDDEN - {","} & set(attribute)):
@@ -214,7 +215,7 @@ def _networks(value: Any) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network
         return "*"
     addresses = [value] if isinstance(value, str) else value or ()
     try:
-        if isinstance(addresses, (bytes, Mapping)) or not all(isinstance(address, str) for address in addresses):
+        if isinstance(addresses, (bytes, Mapping)) or not all(isinstance(address, _ADDRESSES) for address in addresses):
             raise TypeError(f"not {value!r}")
         return tuple(ipaddress.ip_network(address) for address in addresses)
     except (TypeError, ValueError) as exc:

@@ -149,9 +149,11 @@ class Stream:
 
     def encode(self, message: Message) -> bytes:
         """Return *message* as one frame for this websocket's peer."""
-        if self._deflate is None or len(message) < self._threshold:
+        if self._deflate is None:
             return encode_frame(message)
         opcode, payload = (TEXT, message.encode()) if isinstance(message, str) else (BINARY, message)
+        if len(payload) < self._threshold:
+            return encode_frame(message)
         return Frame(opcode, payload).serialize(mask=False, extensions=[self._deflate])
 
     # --- the library ---------------------------------------------------------------------------------------------------

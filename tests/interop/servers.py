@@ -48,7 +48,6 @@ def gunicorn(*arguments: str) -> tuple[str, ...]:
 MODES = {
     "gevent.pywsgi": Mode("gevent", ("-m", "interop.serve", "gevent")),
     "werkzeug": Mode("threading", ("-m", "interop.serve", "werkzeug")),
-    "gunicorn-gthread": Mode("threading", gunicorn("--worker-class", "gthread", "--threads", "60")),
     "eventlet.wsgi": Mode("eventlet", ("-m", "interop.serve", "eventlet")),
 }
 
