@@ -284,11 +284,14 @@ class Serving:
         """Take the request's connection, and answer it with a 101."""
         headers = headers + self._more_headers(link.sid, environ)
         extension = None
-        negotiated = None if self._deflate is None else handshake.negotiate_deflate(environ, self._deflate)
+        answered = bool(environ.get("wsgi.websocket"))  # gevent-websocket's handler has sent the 101 before it called us
+        negotiated = None
+        if self._deflate is not None and not answered:
+            negotiated = handshake.negotiate_deflate(environ, self._deflate)
         if negotiated is not None:
             headers.append(("Sec-WebSocket-Extensions", negotiated[0]))
             extension = negotiated[1]
-        head = handshake.accept_response(environ, headers)
+        head = b"" if answered else handshake.accept_response(environ, headers)
         taken = takeover.take(environ)
         assert taken is not None
         deflate = self.settings.per_message_deflate
@@ -296,8 +299,9 @@ class Serving:
         connection = Connection(taken.sock, stream, self.driver, link, taken.extra)
         if taken.attached:
             connection.attachment = self.driver.create_wakeup()
-        with link.lock:
-            connection.write_locked(head)
+        if head:
+            with link.lock:
+                connection.write_locked(head)
         return connection
 
     def _serve(self, connection: Connection) -> None:

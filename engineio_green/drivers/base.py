@@ -36,6 +36,28 @@ class Wakeup(Protocol):
     def wake(self) -> None: ...
 
 
+class NativeWakeup:
+    """A native lock that the waiter finds locked: it blocks the whole thread.
+
+    :param lock: a fresh one.
+    """
+
+    __slots__ = ("_lock",)
+
+    def __init__(self, lock: Any) -> None:
+        self._lock = lock
+        lock.acquire()
+
+    def wait(self, timeout: float | None) -> None:
+        self._lock.acquire(True, -1 if timeout is None else timeout)
+
+    def wake(self) -> None:
+        try:
+            self._lock.release()
+        except RuntimeError:
+            pass  # woken before
+
+
 class Driver(ABC):
     """See the module's text. Every method may be called from any thread unless it says otherwise.
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
-from engineio_green.drivers.base import Driver, Job, Wakeup, clock
+from engineio_green.drivers.base import Driver, Job, NativeWakeup, Wakeup, clock
 
 if TYPE_CHECKING:
     from engineio_green.websocket.connection import Connection
@@ -169,25 +169,6 @@ class GreenWakeup:
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
             waiting.switch()
-
-
-class NativeWakeup:
-    """Blocks its thread, which has no hub: a foreign one."""
-
-    __slots__ = ("_lock",)
-
-    def __init__(self, lock: Any) -> None:
-        self._lock = lock
-        self._lock.acquire()
-
-    def wait(self, timeout: float | None) -> None:
-        self._lock.acquire(True, -1 if timeout is None else timeout)
-
-    def wake(self) -> None:
-        try:
-            self._lock.release()
-        except RuntimeError:
-            pass  # woken before
 
 
 class GreenDriver(Driver):

@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from engineio_green.drivers.base import Driver, Job, clock
+from engineio_green.drivers.base import Driver, Job, NativeWakeup, clock
 
 if TYPE_CHECKING:
     from engineio_green.websocket.connection import Connection
@@ -40,25 +40,6 @@ EVENTS_PER_POLL = 64
 
 IN, OUT, ENDED = select.EPOLLIN, select.EPOLLOUT, select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 INTEREST = IN | select.EPOLLRDHUP | select.EPOLLET
-
-
-class ThreadWakeup:
-    """A lock that the waiter finds locked."""
-
-    __slots__ = ("_lock",)
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._lock.acquire()
-
-    def wait(self, timeout: float | None) -> None:
-        self._lock.acquire(timeout=-1 if timeout is None else timeout)
-
-    def wake(self) -> None:
-        try:
-            self._lock.release()
-        except RuntimeError:
-            pass  # woken before
 
 
 class Worker(threading.Thread):
@@ -387,8 +368,8 @@ class ThreadDriver(Driver):
     def stop_clock(self) -> None:
         self._pool.supervisor.stop_clock()
 
-    def create_wakeup(self) -> ThreadWakeup:
-        return ThreadWakeup()
+    def create_wakeup(self) -> NativeWakeup:
+        return NativeWakeup(self.create_lock())
 
     create_lock = staticmethod(threading.Lock)
 
