@@ -310,11 +310,15 @@ class SessionMachine(RuleBasedStateMachine):
                 self.must_have_ended = True
             self.flush()
 
-    @while_it_matters(lambda self: self.session.upgrading)
-    @rule()
-    def upgrade_at_once(self):
+    @while_it_matters(lambda self: self.opened and self.session.transport == "polling")
+    @rule(complete=st.booleans())
+    def upgrade_as_clients_do(self, complete):
         """Random frames rarely hit the way that clients go."""
-        if self.session.receive_probe("2probe") == "3probe":
+        if not self.session.upgrading:
+            self.begin_upgrade()
+        if self.session.upgrading:
+            self.receive_probe("2probe")
+        if self.session.upgrading and complete:
             self.receive_probe("5")
 
     @while_it_matters(lambda self: self.session.upgrading)
@@ -431,4 +435,4 @@ class SessionMachine(RuleBasedStateMachine):
 
 
 TestSession = SessionMachine.TestCase
-TestSession.settings = settings(max_examples=150, stateful_step_count=60, deadline=None, print_blob=True)
+TestSession.settings = settings(max_examples=200, stateful_step_count=60, deadline=None, print_blob=True)
