@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from engineio_green.body import read_body
 from engineio_green.clock import Clock
 from engineio_green.core import request as ask
 from engineio_green.core import response as answer
@@ -359,7 +360,7 @@ class Serving:
             return self._refuse(ask.bad_request("PAYLOAD_REFUSED", detail=str(exc)), request)
         try:
             try:
-                body = self._read_body(environ, length)
+                body = read_body(environ, length, self.settings.max_http_buffer_size, self.logger)
             finally:
                 with link.lock:
                     link.reading_from = None
@@ -380,24 +381,6 @@ class Serving:
                 session.finish_post()
         link.settle()
         return answer.ok_response(request, self.settings)
-
-    def _read_body(self, environ: Environ, length: int | None) -> bytes | None:
-        """Return the body: *length* bytes, or of a chunked one no more than one byte over the limit. ``None``: cut short."""
-        source = environ["wsgi.input"]
-        wanted = self.settings.max_http_buffer_size + 1 if length is None else length
-        parts = []
-        try:
-            while wanted > 0:
-                part = source.read(wanted)
-                if not part:
-                    break
-                parts.append(part)
-                wanted -= len(part)
-        except Exception as exc:  # each server has its own errors for a client that goes away or sends nonsense
-            if self._debug:
-                self.logger.debug("a body could not be read: %r", exc)
-            return None
-        return None if length is not None and wanted else b"".join(parts)
 
     # --- what links call -----------------------------------------------------------------------------------------------
 

@@ -311,13 +311,22 @@ class SessionMachine(RuleBasedStateMachine):
             self.flush()
 
     @while_it_matters(lambda self: self.opened and self.session.transport == "polling")
-    @rule(complete=st.booleans())
-    def upgrade_as_clients_do(self, complete):
+    @rule(meanwhile=st.lists(st.sampled_from(["send", "poll", "tick", "disconnect"]), max_size=3), complete=st.booleans())
+    def upgrade_as_clients_do(self, meanwhile, complete):
         """Random frames rarely hit the way that clients go."""
         if not self.session.upgrading:
             self.begin_upgrade()
         if self.session.upgrading:
             self.receive_probe("2probe")
+        for what in meanwhile:
+            if what == "send":
+                self.send(binary=False, corked=False)
+            elif what == "tick":
+                self.tick()
+            elif what == "poll" and not self.held:
+                self.poll()
+            elif what == "disconnect" and not self.peace:
+                self.disconnect()
         if self.session.upgrading and complete:
             self.receive_probe("5")
 
