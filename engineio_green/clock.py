@@ -9,7 +9,7 @@ from collections import deque
 from typing import Any
 
 from engineio_green.core.deadlines import Deadlines, Entry, Target
-from engineio_green.drivers.base import Driver, clock
+from engineio_green.drivers.base import Model, clock
 
 
 class Clock:
@@ -18,10 +18,10 @@ class Clock:
     def __init__(self) -> None:
         self._deadlines = Deadlines()
         self._due: deque[Target] = deque()
-        self._driver: Driver | None = None
+        self._driver: Model | None = None
         self._lock: Any = None  # guards the heap and what is due
 
-    def use(self, driver: Driver) -> None:
+    def use(self, driver: Model) -> None:
         """Take *driver* as the clock's; only before the first deadline."""
         self._driver = driver
         self._lock = driver.create_lock()

@@ -17,12 +17,11 @@ from engineio_green.drivers.base import Wakeup, clock
 from engineio_green.exceptions import PacketError
 from engineio_green.outbound import Outbound
 from engineio_green.packet import Data, Frame, Packet
-from engineio_green.websocket.connection import Connection
-from engineio_green.websocket.stream import encode_frame
+from engineio_green.websocket.channel import Channel
 
 if TYPE_CHECKING:
     from engineio_green.core.deadlines import Entry
-    from engineio_green.serving import Serving
+    from engineio_green.registry import Registry
 
 
 # Messages that may wait for a worker before the POST that brought more of them is held.
@@ -57,21 +56,21 @@ class Link(Outbound):
         "user_session",
     )
 
-    def __init__(self, server: Serving, session: Session, lock: Any, address: str) -> None:
+    def __init__(self, server: Registry, session: Session, lock: Any, address: str) -> None:
         super().__init__(server, session, lock)
         self.address = address
         self.connected_at = clock()
         self.binding: Any = None
         self.reading_from: Any = None  # the HTTP server's socket, while the body of a POST is read from it
         self.user_session: dict[str, Any] | None = None
-        self.probing: Connection | None = None
+        self.probing: Channel | None = None
         self.deadline: Entry | None = None
         self._inbox: deque[Data | Closed | Notice] = deque()  # what waits for its handler
         self._waiting_post: Wakeup | None = None  # of a POST whose answer waits for its handlers to start
         self._running = False  # a worker is at work here
         self._epoch = 0  # changes when the work is taken from a blocked worker
         self._blocked = 0  # workers whose handler has not come back since
-        self._paused: Connection | None = None  # had something to read when it could not be read
+        self._paused: Channel | None = None  # had something to read when it could not be read
 
     @property
     def upgraded(self) -> bool:
@@ -79,7 +78,7 @@ class Link(Outbound):
 
     # --- receiving -----------------------------------------------------------------------------------------------------
 
-    def on_readable(self, connection: Connection) -> None:
+    def on_readable(self, connection: Channel) -> None:
         """Read once, then run the handlers of what has come. Called in a worker."""
         with self.lock:
             inbox = self._inbox
@@ -89,11 +88,11 @@ class Link(Outbound):
             elif busy:
                 self._paused = connection
                 self._hold_up_locked()
-                connection.driver.pause(connection)
+                connection.pause()
                 return
             else:
                 self._read_locked(connection)
-            closed = self.session.take_closed()
+            closed = None if self.session.closed is None else self.session.take_closed()
             if closed is None:
                 if busy or not inbox:
                     return
@@ -101,7 +100,8 @@ class Link(Outbound):
             if not busy:
                 self._running = True
                 epoch = self._epoch
-                self._corked = len(inbox) > 0
+                if inbox:
+                    self._corked = True
         if closed is not None:
             if busy:
                 self.finish(closed)
@@ -116,7 +116,7 @@ class Link(Outbound):
         if not self._waiting_sends:
             self.session.hold_up()
 
-    def _read_locked(self, connection: Connection) -> None:
+    def _read_locked(self, connection: Channel) -> None:
         receive, inbox = self.session.receive, self._inbox
         tap = self.server.tap
         for message in connection.read_locked():
@@ -143,11 +143,10 @@ class Link(Outbound):
         except PacketError:
             pass  # the session is about to say so
 
-    def _end_locked(self, connection: Connection) -> None:
-        failed = connection.stream.failed
-        self.session.close(Reason.TRANSPORT_ERROR if failed else Reason.TRANSPORT_CLOSE)
+    def _end_locked(self, connection: Channel) -> None:
+        self.session.close(Reason.TRANSPORT_ERROR if connection.failed else Reason.TRANSPORT_CLOSE)
 
-    def _read_probe_locked(self, connection: Connection) -> None:
+    def _read_probe_locked(self, connection: Channel) -> None:
         """Read from a websocket on probation, or from one that only waits for its end."""
         messages = connection.read_locked()
         session = self.session
@@ -156,7 +155,7 @@ class Link(Outbound):
         for index, message in enumerate(messages):
             answer = session.receive_probe(message)
             if answer is not None:
-                connection.write_locked(encode_frame(answer))
+                connection.send_locked([answer])
                 self._wake_poll_locked()
             elif session.upgraded:
                 self._adopt_locked(connection, messages[index + 1 :])
@@ -167,7 +166,7 @@ class Link(Outbound):
             session.end_upgrade()
             self._drop_probe_locked()
 
-    def _adopt_locked(self, connection: Connection, messages: list[Any]) -> None:
+    def _adopt_locked(self, connection: Channel, messages: list[Any]) -> None:
         """The websocket on probation is the transport now."""
         self.probing, self.websocket = None, connection
         self._wake_poll_locked()
@@ -266,8 +265,10 @@ class Link(Outbound):
         if self._corked:
             self._corked = False
             self.flush_locked()
-        self._resume_locked()
-        self._wake_post_locked()
+        if self._paused is not None:
+            self._resume_locked()
+        if self._waiting_post is not None:
+            self._wake_post_locked()
 
     def _wake_post_locked(self) -> None:
         wakeup, self._waiting_post = self._waiting_post, None
@@ -280,7 +281,7 @@ class Link(Outbound):
         if connection is not None:
             self.session.go_on(clock())
             if not connection.closed:
-                connection.driver.resume(connection)
+                connection.resume()
 
     def on_blocked(self) -> None:
         """A handler has blocked its worker: what was sent goes out, and another worker goes on. Never blocks."""
@@ -322,6 +323,9 @@ class Link(Outbound):
                 self._drop_probe_locked()
             if not self._corked:
                 self.flush_locked()
+        if session.never_opened:
+            self.server.give_up_opening(self)
+            return
         self.settle()
         self.server.schedule(self)
 
@@ -359,7 +363,7 @@ class Link(Outbound):
             self._wake_sends_locked()
             for connection in (self.websocket, self.probing):
                 if connection is not None and not connection.closed:
-                    connection.close_locked(closed.code)
+                    connection.close_locked(closed.code, closed.detail)
                     self.server.schedule_close(connection)
             self.probing = None
             self.server.forget_deadline_locked(self)

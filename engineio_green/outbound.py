@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from engineio_green.core.session import OPENING, Closed, Reason, Session
 from engineio_green.drivers.base import Wakeup, clock
 from engineio_green.packet import Frame
-from engineio_green.websocket.connection import Connection
+from engineio_green.websocket.channel import Channel
+from engineio_green.websocket.stream import encode_frame
 
 if TYPE_CHECKING:
-    from engineio_green.serving import Serving
+    from engineio_green.registry import Registry
 
 # Frames that a handler may send within a batch before they go out all the same.
 MAX_CORKED_FRAMES = 256
@@ -24,12 +25,12 @@ class Outbound:
 
     __slots__ = ("_corked", "_waiting_sends", "lock", "server", "session", "wakeup", "websocket")
 
-    def __init__(self, server: Serving, session: Session, lock: Any) -> None:
+    def __init__(self, server: Registry, session: Session, lock: Any) -> None:
         self.server = server
         self.session = session
         self.lock = lock
         self.wakeup: Wakeup | None = None  # of the held poll
-        self.websocket: Connection | None = None
+        self.websocket: Channel | None = None
         self._waiting_sends: list[Wakeup] = []  # of sends that wait for room
         self._corked = False  # what is sent waits for the end of the batch
 
@@ -37,35 +38,36 @@ class Outbound:
     def sid(self) -> str:
         return self.session.sid
 
-    def send(self, frame: Frame) -> bool:
-        """Send *frame*, from any thread. Returns whether the session could take it."""
-        with self.lock:
-            return self._put_locked(frame) and self._has_room_locked()
+    def send(self, frame: Frame, wire: bytes | None = None) -> bool:
+        """Send *frame*, from any thread. Returns whether the session could take it.
 
-    def send_patiently(self, frame: Frame) -> bool:
-        """Send *frame*, and wait for room behind it when there is too much: ``overflow='block'``."""
+        :param wire: what :func:`encode_frame` makes of it, for who has that already.
+        """
+        with self.lock:
+            connection = self.websocket
+            if connection is None or self._corked or self.session.outbox or (self.server.drops and connection.unsent_bytes):
+                return self._put_locked(frame) and self._has_room_locked()
+            if not self.session.can_send:
+                return False
+            if connection.shares_frames:
+                connection.write_locked(encode_frame(frame) if wire is None else wire)
+            else:
+                connection.send_locked([frame])
+            return not connection.unsent_bytes or self._has_room_locked()
+
+    def begin_send(self, frame: Frame) -> tuple[bool, Wakeup | None]:
+        """Send *frame*. Returns whether the session could take it, and what to wait for when there is too much behind it:
+        ``overflow='block'``."""
         with self.lock:
             if not self._put_locked(frame):
-                return False
+                return False, None
             room = self._buffered_locked() <= self.server.settings.max_buffered_bytes
             if room or self.session.state == OPENING:  # it can't take anything before its connect handler has returned
-                return True
+                return True, None
             wakeup = self.server.driver.create_wakeup()
             self._waiting_sends.append(wakeup)
             self.session.go_on(clock())  # from here on its silence ends it, and this wait
-        wakeup.wait(None)
-        return not self.session.gone
-
-    def send_shared(self, frame: Frame, wire: bytes) -> bool:
-        """Send *frame*, which as a websocket frame is *wire*."""
-        with self.lock:
-            connection = self.websocket
-            if connection is None or self._corked or self.session.outbox or not connection.stream.shares_frames:
-                return self._put_locked(frame) and self._has_room_locked()
-            if not self.session.can_send or (self.server.drops and self._is_full_locked(len(wire))):
-                return False
-            connection.write_locked(wire)
-            return connection.unsent_bytes == 0 or self._has_room_locked()
+        return True, wakeup
 
     def _put_locked(self, frame: Frame) -> bool:
         session = self.session
@@ -90,12 +92,7 @@ class Outbound:
             return
         connection = self.websocket
         if connection is not None:
-            frames = session.take_frames()
-            encode = connection.stream.encode
-            if len(frames) == 1:
-                connection.write_locked(encode(frames[0]))
-            else:
-                connection.write_locked(b"".join(map(encode, frames)))
+            connection.send_locked(session.take_frames())
         elif self.wakeup is not None:
             self.wakeup.wake()
 
@@ -133,7 +130,7 @@ class Outbound:
         buffered = self._buffered_locked()
         return buffered > 0 and buffered + size > self.server.settings.max_buffered_bytes
 
-    def on_lost_locked(self, connection: Connection) -> None:
+    def on_lost_locked(self, connection: Channel) -> None:
         """The websocket can't be written to. Its reading side finds the end, unless it waits for a handler that waits here."""
         if connection is self.websocket and self._waiting_sends:
             closed = self.session.close(Reason.TRANSPORT_CLOSE)

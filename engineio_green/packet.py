@@ -36,6 +36,8 @@ def encode_message(data: Any, json: JsonModule = default_json) -> Frame:
 
     Raises ``UnicodeEncodeError`` for text that UTF-8 can't carry.
     """
+    if type(data) is str and data.isascii():  # nearly all there is
+        return "4" + data
     if isinstance(data, str):
         text = data
     elif isinstance(data, (bytes, bytearray, memoryview)):
@@ -55,8 +57,8 @@ def _checked(text: str) -> str:
 
 def _dump(data: Any, json: JsonModule) -> str:
     text = json.dumps(data, separators=(",", ":"))
-    # Fast JSON modules return bytes; the wire wants text.
-    return text.decode() if isinstance(text, bytes) else text  # type: ignore[unreachable]
+    # Fast JSON modules return bytes, whatever the protocol says; the wire wants text.
+    return text.decode() if isinstance(text, bytes) else text  # type: ignore[unreachable]  # see above
 
 
 def decode_text(text: str, json: JsonModule = default_json) -> Data:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from engineio_green.application import Environ
 from engineio_green.server import Server
-from engineio_green.serving import Environ, StartResponse
+from engineio_green.serving import StartResponse
 from engineio_green.static_files import StaticFiles, serve_wsgi
 
 WsgiApp = Callable[[Environ, StartResponse], Iterable[bytes]]

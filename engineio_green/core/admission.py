@@ -15,6 +15,8 @@ class Admission:
         self.settings = settings
         self.sessions: dict[str, int] = {}
         self.total = 0
+        self.draining = False
+        """The server is on its way out: nobody enters any more."""
         self._buckets: dict[str, tuple[float, float]] = {}  # address: handshakes left, and since when
         self._clean_at = 10_000
 

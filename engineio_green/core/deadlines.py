@@ -56,6 +56,9 @@ class Deadlines:
             return
         entry.target = None
         self._cancelled += 1
+        self._tidy()
+
+    def _tidy(self) -> None:
         if self._cancelled > 1000 and self._cancelled * 2 > len(self._heap):
             self._heap = [kept for kept in self._heap if kept.target is not None]
             heapq.heapify(self._heap)
@@ -75,4 +78,5 @@ class Deadlines:
             else:
                 due.append(entry.target)
                 entry.target = None
+        self._tidy()  # what was cancelled may be most of what is left
         return due

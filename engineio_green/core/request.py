@@ -63,6 +63,11 @@ def full(option: str) -> Refusal:
     return Refusal(4, {"name": "LIMIT_REACHED", "option": option}, status=503, message="Too many sessions", retry_after=5)
 
 
+def shutting_down() -> Refusal:
+    """Return the refusal of a server that lets nobody in any more; another one may be there in a moment."""
+    return Refusal(4, {"name": "DRAINING"}, status=503, message="Server is shutting down", retry_after=2)
+
+
 @dataclass(slots=True)
 class Connect:
     """Open a session on *transport*."""
@@ -231,17 +236,16 @@ def client_address(headers: Mapping[str, Any], settings: Settings) -> str:
     return str(headers.get("REMOTE_ADDR") or "")
 
 
-def own_origins(headers: Mapping[str, Any], settings: Settings) -> set[str]:
-    """Return the origins that a page of this very server would send."""
+def own_origin(headers: Mapping[str, Any], settings: Settings) -> str:
+    """Return the origin that a page of this very server would send: what a trusted proxy says goes before what it asks."""
     scheme = _scheme(headers).replace("ws", "http")
     host = headers.get("HTTP_HOST") or f"{headers.get('SERVER_NAME', '')}:{headers.get('SERVER_PORT', '')}"
-    origins = {_normal_origin(f"{scheme}://{host}")}
     forwarded_host = headers.get("HTTP_X_FORWARDED_HOST")
     forwarded_scheme = headers.get("HTTP_X_FORWARDED_PROTO")
     if (forwarded_host or forwarded_scheme) and from_trusted_proxy(headers, settings):
-        proto = str(forwarded_scheme or scheme).partition(",")[0].strip()
-        origins.add(_normal_origin(f"{proto}://{str(forwarded_host or host).partition(',')[0].strip()}"))
-    return origins
+        scheme = str(forwarded_scheme or scheme).partition(",")[0].strip()
+        host = str(forwarded_host or host).partition(",")[0].strip()
+    return _normal_origin(f"{scheme}://{host}")
 
 
 # Nothing else is an origin: above all no user part, which some parsers take for the host.
@@ -269,7 +273,7 @@ def allowed_origin(request: Request, settings: Settings) -> bool:
     if allowed == "*":
         return True
     if allowed is None:
-        return _normal_origin(origin) in own_origins(request.headers, settings)
+        return _normal_origin(origin) == own_origin(request.headers, settings)
     if callable(allowed):
         return bool(allowed(origin, request.headers) if takes(allowed, 2) else allowed(origin))
     return origin in allowed or _normal_origin(origin) in map(_normal_origin, allowed)

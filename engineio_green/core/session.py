@@ -53,12 +53,13 @@ class Session:
     """The state of one client. See the module's text for who may call it and when."""
 
     __slots__ = (
-        "_closed",
         "_last_frame",
         "awaiting_pong",
         "buffered",
+        "closed",
         "closing_due",
         "held_up",
+        "opening_due",
         "outbox",
         "ping_due",
         "poll_held",
@@ -88,8 +89,9 @@ class Session:
         self.poll_held = False
         self.posting = False
         self.awaiting_pong = False
-        self.ping_due = self.pong_due = self.probe_due = self.closing_due = NEVER
-        self._closed: Closed | None = None
+        self.ping_due = self.pong_due = self.probe_due = self.closing_due = self.opening_due = NEVER
+        self.closed: Closed | None = None
+        """How it has ended, until somebody takes that over."""
         self._last_frame = CLOSE_FRAME
 
     @property
@@ -101,6 +103,20 @@ class Session:
         return self.probe != NO_PROBE
 
     # --- opening and closing -------------------------------------------------------------------------------------
+
+    def begin_opening(self, now: float) -> None:
+        """The application is asked, and has ``connect_timeout`` for its answer."""
+        self.opening_due = now + self.settings.connect_timeout
+
+    def end_opening(self) -> bool:
+        """The application has answered. Returns whether the session is still there to be opened."""
+        self.opening_due = NEVER
+        return self.state == OPENING
+
+    @property
+    def never_opened(self) -> bool:
+        """Whether it has ended without an answer of the application: nobody is told of such an end."""
+        return self.state == CLOSED and self.opening_due != NEVER
 
     def accept(self, now: float, can_upgrade: bool) -> None:
         """The application has accepted: the open packet goes out first, then what was sent meanwhile."""
@@ -134,10 +150,10 @@ class Session:
         self.state = CLOSED
         self._last_frame = NOOP_FRAME if reason == Reason.CLIENT_DISCONNECT else CLOSE_FRAME
         self.probe = NO_PROBE
-        self._closed = Closed(reason, code, detail)
-        return self._closed
+        self.closed = Closed(reason, code, detail)
+        return self.closed
 
-    def disconnect(self, now: float) -> Closed | None:
+    def disconnect(self, now: float, code: int = 1000, detail: str = "") -> Closed | None:
         """The server ends the session: what is buffered and a close packet go out first.
 
         On polling with no poll held the session stays until the next one has taken them, or ``close_timeout`` is over.
@@ -150,11 +166,16 @@ class Session:
             return None
         if self.transport == "websocket":
             self.outbox.append(CLOSE_FRAME)
-        return self.close(Reason.SERVER_DISCONNECT)
+        return self.close(Reason.SERVER_DISCONNECT, code, detail)
+
+    @property
+    def hears_at_once(self) -> bool:
+        """Whether a disconnect would reach the client now, and not with a poll that it has yet to send."""
+        return self.state == OPEN and (self.transport == "websocket" or self.poll_held)
 
     def take_closed(self) -> Closed | None:
         """Hand over the end of the session, once: whoever gets it tells the application."""
-        closed, self._closed = self._closed, None
+        closed, self.closed = self.closed, None
         return closed
 
     # --- both transports -------------------------------------------------------------------------------------------
@@ -322,6 +343,8 @@ class Session:
         """Return when :meth:`tick` is due, ``None`` after the end."""
         if self.state == CLOSED:
             return None
+        if self.state == OPENING:
+            return self.opening_due
         if self.state == CLOSING:
             return min(self.probe_due, self.closing_due)
         heartbeat = self.ping_due
@@ -332,6 +355,9 @@ class Session:
     def tick(self, now: float) -> None:
         """Do what is due at *now*: a ping to the outbox, the end of a silent client, of a stalled upgrade, of a farewell."""
         if self.state == CLOSED or now < (self.next_moment() or 0):
+            return
+        if self.state == OPENING:
+            self.state = CLOSED
             return
         if now >= self.probe_due:
             self.end_upgrade()

@@ -26,11 +26,13 @@ CookieValue = str | bool | Callable[[], str]
 OriginRule = Literal["*"] | frozenset[str] | Callable[..., bool] | None
 
 
-def _number(name: str, value: Any, *, zero: bool = False) -> float:
+def check_number(name: str, value: Any, *, zero: bool = False) -> float:
+    """Return *value*, a positive number or with *zero* also 0. Raises :class:`SettingError` that names the option."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < float("inf")
     if not number or (value == 0 and not zero):
         raise SettingError(f"{name} must be a {'number >= 0' if zero else 'positive number'}, not {value!r}")
-    return value  # type: ignore[no-any-return]
+    checked: float = value
+    return checked
 
 
 def _count(name: str, value: Any) -> int:
@@ -76,6 +78,8 @@ class Settings:
     # Beyond the documented options.
     upgrade_timeout: float = 10
     """Seconds that a websocket has from its handshake to the packet that completes the upgrade."""
+    connect_timeout: float = 60
+    """Seconds that the connect handler has for its answer; then the client is not let in, whatever it says."""
     close_timeout: float = 10
     """Seconds that a closing websocket may take, and that a last polling answer waits for its poll."""
     max_packets_per_payload: int = 10_000
@@ -102,6 +106,8 @@ class Settings:
     per_message_deflate: Deflate | None = None
     trusted_proxies: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] | Literal["*"] = ()
     """Whose ``X-Forwarded-*`` headers are believed; the default is this machine."""
+    uwsgi_websocket: Literal["raw", "native"] = "raw"
+    """Who parses websockets inside uWSGI: this package on the bare connection, or uWSGI's own functions."""
 
 
 def make_settings(options: Mapping[str, Any]) -> Settings:
@@ -112,10 +118,10 @@ def make_settings(options: Mapping[str, Any]) -> Settings:
         if len(interval) != 2:
             raise SettingError(f"ping_interval as a tuple is (seconds, grace seconds), not {interval!r}")
         known["ping_interval"], known["ping_grace"] = interval
-        _number("the grace of ping_interval", known["ping_grace"], zero=True)
-    for name in ("ping_interval", "ping_timeout", "upgrade_timeout", "close_timeout"):
-        _number(name, known.get(name, 1))
-    _number("compression_threshold", known.get("compression_threshold", 0), zero=True)
+        check_number("the grace of ping_interval", known["ping_grace"], zero=True)
+    for name in ("ping_interval", "ping_timeout", "upgrade_timeout", "connect_timeout", "close_timeout"):
+        check_number(name, known.get(name, 1))
+    check_number("compression_threshold", known.get("compression_threshold", 0), zero=True)
     for name in ("max_http_buffer_size", "max_packets_per_payload", "max_buffered_bytes", "max_blocked_handlers"):
         _count(name, known.get(name, 1))
     for name in ("max_sessions", "max_sessions_per_address"):
@@ -126,6 +132,8 @@ def make_settings(options: Mapping[str, Any]) -> Settings:
             raise SettingError(f"{name} must be a function that takes the environ, not {known[name]!r}")
     if known.get("overflow", "close") not in ("close", "drop", "block"):
         raise SettingError(f"overflow must be 'close', 'drop' or 'block', not {known['overflow']!r}")
+    if known.get("uwsgi_websocket", "raw") not in ("raw", "native"):
+        raise SettingError(f"uwsgi_websocket must be 'raw' or 'native', not {known['uwsgi_websocket']!r}")
     known["handshake_rate"] = _rate(known.get("handshake_rate"))
     known["per_message_deflate"] = _deflate(known.get("per_message_deflate"))
     known["trusted_proxies"] = _networks(known.get("trusted_proxies", ("127.0.0.0/8", "::1")))
@@ -169,7 +177,8 @@ def _origins(value: Any) -> OriginRule:
     if value is None:
         return None
     if callable(value):
-        return value  # type: ignore[no-any-return]
+        rule: Callable[..., bool] = value
+        return rule
     if isinstance(value, str):
         return "*" if value == "*" else frozenset((value,))
     if not isinstance(value, Iterable) or not all(isinstance(origin, str) for origin in value):
@@ -185,7 +194,7 @@ def _rate(value: Any) -> tuple[int, float] | None:
         count, seconds = value
     except (TypeError, ValueError):
         raise SettingError(f"handshake_rate must be (count, seconds), not {value!r}") from None
-    return _count("handshake_rate[0]", count), _number("handshake_rate[1]", seconds)
+    return _count("handshake_rate[0]", count), check_number("handshake_rate[1]", seconds)
 
 
 def _deflate(value: Any) -> Deflate | None:
@@ -206,7 +215,7 @@ def _deflate(value: Any) -> Deflate | None:
             raise SettingError(f"per_message_deflate[{name!r}] must be {least} to 15, not {bits!r}")
     if deflate.level not in range(-1, 10) or deflate.mem_level not in range(1, 10):
         raise SettingError("per_message_deflate: level must be -1 to 9 and mem_level 1 to 9")
-    _number("per_message_deflate['threshold']", deflate.threshold, zero=True)
+    check_number("per_message_deflate['threshold']", deflate.threshold, zero=True)
     return deflate
 
 

@@ -30,10 +30,24 @@ class Job(Protocol):
 class Wakeup(Protocol):
     """What one request waits on. Made for one wait; any thread may wake it, any number of times, also beforehand."""
 
-    def wait(self, timeout: float | None) -> None:
-        """Return when woken, or after *timeout* seconds."""
+    def wait(self, timeout: float | None) -> Any:
+        """Return when woken, or after *timeout* seconds. On asyncio a coroutine, and only the loop's thread may wake it."""
 
     def wake(self) -> None: ...
+
+
+class Model(Protocol):
+    """The part of a driver that a server's clients need, of those that block and of asyncio alike."""
+
+    name: str
+
+    def run_soon(self, job: Job) -> None: ...
+
+    def set_clock(self, when: float) -> None: ...
+
+    def create_wakeup(self) -> Wakeup: ...
+
+    def create_lock(self) -> Any: ...
 
 
 class NativeWakeup:
@@ -66,6 +80,9 @@ class Driver(ABC):
 
     name: str
     """The value of ``async_mode``."""
+
+    serves_websockets = False
+    """Whether :meth:`take_websocket` works here."""
 
     def __init__(self, on_clock: Job) -> None:
         self.on_clock = on_clock
@@ -103,6 +120,13 @@ class Driver(ABC):
 
     @abstractmethod
     def unwatch_writable(self, connection: Connection) -> None: ...
+
+    def take_websocket(self) -> Any:
+        """Take the current request's connection over, but let the server around take its frames apart.
+
+        Returns what is both the socket and what the request waits on. Called in the request's thread.
+        """
+        raise NotImplementedError
 
     # --- work and time -------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from engineio_green.exceptions import DriverError
 # name: (module, class, what its import needs, how to get it)
 DRIVERS = {
     "eventlet": ("eventlet", "EventletDriver", "eventlet", 'pip install "engineio_green[eventlet]"'),
+    "gevent_uwsgi": ("gevent_uwsgi", "GeventUwsgiDriver", "gevent", 'pip install "engineio_green[gevent]"'),
     "gevent": ("gevent", "GeventDriver", "gevent", 'pip install "engineio_green[gevent]"'),
     "threading": ("threads", "ThreadDriver", "", ""),
 }

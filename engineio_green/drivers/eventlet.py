@@ -15,6 +15,7 @@ import eventlet.patcher
 import eventlet.queue
 
 from engineio_green.drivers.greenlets import GreenDriver, Hub
+from engineio_green.drivers.pollers import Bell
 
 if TYPE_CHECKING:
     from engineio_green.websocket.connection import Connection
@@ -38,17 +39,15 @@ class EventletHub(Hub):
     def __init__(self) -> None:
         super().__init__()
         self._hub = eventlet.hubs.get_hub()
+        self.wait = self._hub.switch
         self.thread = _thread.get_ident()
         self._calls: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()  # from foreign threads
-        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._hub.add(self._hub.READ, self._bell, self._run_calls, _ignore, _ignore)
+        self._bell = Bell()
+        self._hub.add(self._hub.READ, self._bell.fileno(), self._run_calls, _ignore, _ignore)
 
     def greenlet(self) -> Any:
         self._hub.ensure_greenlet()
         return self._hub.greenlet
-
-    def wait(self) -> None:
-        self._hub.switch()
 
     def end_program(self, exc: BaseException) -> None:
         self._hub.greenlet.parent.throw(exc)
@@ -61,13 +60,10 @@ class EventletHub(Hub):
             self._hub.schedule_call_global(0, function, *args)
         else:
             self._calls.append((function, args))
-            os.eventfd_write(self._bell, 1)
+            self._bell.ring()
 
     def _run_calls(self, descriptor: int) -> None:
-        try:
-            os.eventfd_read(descriptor)
-        except BlockingIOError:
-            pass
+        self._bell.silence()
         while self._calls:
             function, args = self._calls.popleft()
             self._hub.schedule_call_global(0, function, *args)
@@ -153,7 +149,8 @@ class EventletDriver(GreenDriver):
         return eventlet.queue.Queue(*args, **kwargs)
 
     def queue_empty(self) -> type[Exception]:
-        return eventlet.queue.Empty  # type: ignore[no-any-return]
+        empty: type[Exception] = eventlet.queue.Empty
+        return empty
 
     def create_event(self, *args: Any, **kwargs: Any) -> Any:
         return Event()

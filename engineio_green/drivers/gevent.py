@@ -38,13 +38,11 @@ class GeventHub(Hub):
     def __init__(self) -> None:
         super().__init__()
         self._hub = gevent.get_hub()
+        self.wait = self._hub.switch
         self.thread = _get_ident()
 
     def greenlet(self) -> Any:
         return self._hub
-
-    def wait(self) -> None:
-        self._hub.switch()
 
     def end_program(self, exc: BaseException) -> None:
         self._hub.handle_system_error(type(exc), exc)
@@ -96,6 +94,7 @@ class GeventHub(Hub):
 
 class GeventDriver(GreenDriver):
     name = "gevent"
+    hub_class = GeventHub
 
     def __init__(self, on_clock: Any) -> None:
         super().__init__(on_clock)
@@ -112,7 +111,7 @@ class GeventDriver(GreenDriver):
         ident = _get_ident()
         hub = self._hubs.get(ident)
         if hub is None or hub.greenlet() is not gevent.get_hub():  # a fork or a new thread has a hub of its own
-            hub = self._hubs[ident] = GeventHub()
+            hub = self._hubs[ident] = self.hub_class()
         return hub
 
     def has_hub(self) -> bool:
@@ -130,7 +129,8 @@ class GeventDriver(GreenDriver):
         return gevent.queue.Queue(*args, **kwargs)
 
     def queue_empty(self) -> type[Exception]:
-        return gevent.queue.Empty  # type: ignore[no-any-return]
+        empty: type[Exception] = gevent.queue.Empty
+        return empty
 
     def create_event(self, *args: Any, **kwargs: Any) -> Any:
         return gevent.event.Event(*args, **kwargs)

@@ -30,19 +30,17 @@ class Hub(ABC):
 
     thread: int
     """Identity of the native thread."""
+    wait: Callable[[], Any]
+    """Leaves the current greenlet; it comes back when something switches to it."""
 
     def __init__(self) -> None:
-        self._parked: list[Worker] = []
+        self.parked: list[Worker] = []
 
     # --- the model's part ------------------------------------------------------------------------------------------------
 
     @abstractmethod
     def greenlet(self) -> Any:
         """Return the hub greenlet."""
-
-    @abstractmethod
-    def wait(self) -> None:
-        """Leave the current greenlet; it comes back when something switches to it."""
 
     @abstractmethod
     def end_program(self, exc: BaseException) -> None:
@@ -81,7 +79,7 @@ class Hub(ABC):
 
     def start(self, job: Job, *_: Any) -> None:
         """Run *job* until it ends or blocks. Only from the hub greenlet."""
-        parked = self._parked
+        parked = self.parked
         worker = parked.pop() if parked else Worker(self)
         while worker.dead:  # somebody has killed it while it was parked
             worker = parked.pop() if parked else Worker(self)
@@ -93,12 +91,6 @@ class Hub(ABC):
             except Exception:  # must not reach the hub, which would stop watching
                 log.exception("a blocked job could not be given up")
 
-    def park(self, worker: Worker) -> bool:
-        if len(self._parked) >= MAX_PARKED:
-            return False
-        self._parked.append(worker)
-        return True
-
     def do(self, function: Callable[..., Any], *args: Any) -> None:
         """Call *function* in the hub's thread: now when that is here."""
         if self.is_here():
@@ -107,7 +99,7 @@ class Hub(ABC):
             self.call(function, *args)
 
 
-class Worker(greenlet):  # type: ignore[misc]
+class Worker(greenlet):  # type: ignore[misc]  # the library has no types
     """A greenlet that runs one job after the other, parked in between."""
 
     def __init__(self, hub: Hub) -> None:
@@ -117,6 +109,7 @@ class Worker(greenlet):  # type: ignore[misc]
 
     def run(self) -> None:
         hub = self.hub
+        parked = hub.parked
         while True:
             job = self.job
             assert job is not None
@@ -130,8 +123,9 @@ class Worker(greenlet):  # type: ignore[misc]
                 log.exception("a job has failed")
             finally:
                 self.job = job = None
-            if not hub.park(self):
+            if len(parked) >= MAX_PARKED:
                 return
+            parked.append(self)
             try:
                 hub.wait()
             except BaseException:  # a timeout that a handler has left behind, or a kill; the next job gets another worker

@@ -1,4 +1,4 @@
-"""Plain threads: workers that wait on one epoll, and one supervisor.
+"""Plain threads: workers that wait on one poller, and one supervisor.
 
 A worker that gets an event handles it itself: no hand-over. Normally one worker does it all, since under the GIL more of
 them only get in each other's way; the supervisor adds workers while others are stuck in handlers, and lets other workers go
@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import os
 import queue
-import select
 import sys
 import threading
 import time
@@ -19,6 +18,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from engineio_green.drivers.base import Driver, Job, NativeWakeup, clock
+from engineio_green.drivers.pollers import ENDED, IN, OUT, make_poller
 
 if TYPE_CHECKING:
     from engineio_green.websocket.connection import Connection
@@ -38,8 +38,25 @@ IDLE_SECONDS = 20.0
 MAX_WORKERS = 100
 EVENTS_PER_POLL = 64
 
-IN, OUT, ENDED = select.EPOLLIN, select.EPOLLOUT, select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
-INTEREST = IN | select.EPOLLRDHUP | select.EPOLLET
+
+class ThreadWakeup(NativeWakeup):
+    """One that lets the thread's pool know: who waits for news of a client keeps no other request from being answered.
+
+    A web server's pool that can do with that has threads with the methods ``park`` and ``unpark``.
+    """
+
+    __slots__ = ()
+
+    def wait(self, timeout: float | None) -> None:
+        thread: Any = threading.current_thread()
+        if not hasattr(thread, "park"):
+            super().wait(timeout)
+            return
+        thread.park()
+        try:
+            super().wait(timeout)
+        finally:
+            thread.unpark()
 
 
 class Worker(threading.Thread):
@@ -71,7 +88,8 @@ class Worker(threading.Thread):
 
     def run(self) -> None:
         pool, events = self.pool, self.events
-        self._clock = time.pthread_getcpuclockid(threading.get_ident())
+        if hasattr(time, "pthread_getcpuclockid"):  # not on macOS
+            self._clock = time.pthread_getcpuclockid(threading.get_ident())
         while pool.wait_for_events(self):
             while events:
                 try:
@@ -89,8 +107,9 @@ class Worker(threading.Thread):
     def work(self, job: Job) -> None:
         self.serial += 1
         self.job = job
-        if not self.pool.supervisor.watching:
-            self.pool.supervisor.wake()
+        pool = self.pool
+        if not pool.supervisor.watching:
+            pool.supervisor.wake()
         try:
             job.run()
         except SystemExit:
@@ -98,20 +117,22 @@ class Worker(threading.Thread):
         except BaseException:
             log.exception("a job has failed")
         self.job = None
+        if pool.poller.rearms:
+            pool.let_tell(job)
 
 
 class Pool:
-    """The epoll, its connections, the queue of other jobs, and the workers."""
+    """The poller, its connections, the queue of other jobs, and the workers."""
 
     def __init__(self, on_clock: Job) -> None:
-        self.epoll = select.epoll()
+        self.poller = make_poller()
         self.connections: dict[int, Connection] = {}
         self.jobs: deque[Job] = deque()
         self.workers: list[Worker] = []
         self.waiting = 0
         self._lock = threading.Lock()  # guards workers and waiting
-        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self.epoll.register(self._bell, IN | select.EPOLLET)
+        self._bell = self.poller.bell.fileno()
+        self.ring = self.poller.bell.ring
         self.supervisor = Supervisor(self, on_clock)
 
     def wait_for_events(self, worker: Worker) -> bool:
@@ -119,7 +140,7 @@ class Pool:
         with self._lock:
             self.waiting += 1
         while True:
-            worker.events.extend(self.epoll.poll(IDLE_SECONDS, EVENTS_PER_POLL))
+            worker.events.extend(self.poller.wait(IDLE_SECONDS, EVENTS_PER_POLL))
             with self._lock:
                 if worker.events or self.jobs or self.waiting == 1:
                     if worker.events or self.jobs:
@@ -150,10 +171,16 @@ class Pool:
             connection.on_writable()
         if flags & ENDED:
             connection.hangup = True
-        return connection if flags & (IN | ENDED) else None
+        if flags & (IN | ENDED):
+            return connection
+        self.poller.rearm(descriptor)
+        return None
 
-    def ring(self) -> None:
-        os.eventfd_write(self._bell, 1)
+    def let_tell(self, job: Job) -> None:
+        """A connection has been read from: the poller may tell of it again."""
+        descriptor = getattr(job, "watch", None)
+        if descriptor is not None:
+            self.poller.rearm(descriptor)
 
     def add_job(self, job: Job) -> None:
         self.jobs.append(job)
@@ -275,6 +302,7 @@ class Supervisor(threading.Thread):
                     worker.ticks += 1
                     if worker.ticks == TICKS_UNTIL_BLOCKED and worker.serial == serial:
                         job.on_blocked()
+                        pool.let_tell(job)
         if stuck and stuck == len(workers):
             for _ in range(1 + stuck // 4):
                 pool.add_worker()
@@ -327,37 +355,35 @@ class ThreadDriver(Driver):
         descriptor = connection.sock.fileno()
         connection.watch = descriptor
         pool.connections[descriptor] = connection
-        pool.epoll.register(descriptor, INTEREST)
+        pool.poller.add(descriptor)
         pool.ensure_worker()
 
     def release(self, connection: Connection) -> None:
         descriptor, connection.watch = connection.watch, None
         if descriptor is not None:
             self._pool.connections.pop(descriptor, None)
-            try:
-                self._pool.epoll.unregister(descriptor)
-            except OSError:
-                pass
+            self._pool.poller.remove(descriptor)
         connection.sock.close()
 
     def pause(self, connection: Connection) -> None:
-        pass  # its one event is used up
+        if connection.watch is not None:
+            self._pool.poller.set_reading(connection.watch, False)
 
     def resume(self, connection: Connection) -> None:
+        if connection.watch is not None:
+            self._pool.poller.set_reading(connection.watch, True)
         self._pool.add_job(connection)
 
     def read_again(self, connection: Connection) -> None:
         self._pool.add_job(connection)
 
     def watch_writable(self, connection: Connection) -> None:
-        self._set_interest(connection, INTEREST | OUT)
+        if connection.watch is not None:
+            self._pool.poller.set_writing(connection.watch, True)
 
     def unwatch_writable(self, connection: Connection) -> None:
-        self._set_interest(connection, INTEREST)
-
-    def _set_interest(self, connection: Connection, interest: int) -> None:
         if connection.watch is not None:
-            self._pool.epoll.modify(connection.watch, interest)
+            self._pool.poller.set_writing(connection.watch, False)
 
     def run_soon(self, job: Job) -> None:
         self._pool.add_job(job)
@@ -369,7 +395,7 @@ class ThreadDriver(Driver):
         self._pool.supervisor.stop_clock()
 
     def create_wakeup(self) -> NativeWakeup:
-        return NativeWakeup(self.create_lock())
+        return ThreadWakeup(self.create_lock())
 
     create_lock = staticmethod(threading.Lock)
 

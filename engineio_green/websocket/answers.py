@@ -13,29 +13,63 @@ from collections.abc import Iterable, Mapping
 from email.utils import formatdate
 from typing import Any
 
+from engineio_green.websocket import uwsgi_request
 from engineio_green.websocket.takeover import eventlet_handler, find_socket, is_tls, take
 
 Headers = list[tuple[str, str]]
 
 _TCP_NODELAY = _socket.TCP_NODELAY
 _TCP_CORK: int | None = getattr(_socket, "TCP_CORK", None)
+_TCP_USER_TIMEOUT: int | None = getattr(_socket, "TCP_USER_TIMEOUT", None)  # Linux
 
 
 def respond(
-    status: str, headers: Headers, body: bytes, environ: Mapping[str, Any], start_response: Any
+    status: str, headers: Headers, body: bytes, environ: Mapping[str, Any], start_response: Any, patience: float
 ) -> Iterable[bytes]:
-    """Answer a request with a whole response. Returns what a WSGI application returns."""
+    """Answer a request with a whole response. Returns what a WSGI application returns.
+
+    A peer that takes nothing of it for *patience* seconds loses its connection: the server around us would wait for it without
+    end, in a thread that others need.
+    """
     last = ("Connection", "close") in headers
+    if uwsgi_request.is_around(environ):  # which writes in one piece, and has a socket-timeout
+        start_response(status, headers if last or uwsgi_request.keeps_connections() else [*headers, ("Connection", "close")])
+        return [body]
+    sock = find_socket(environ)
+    limit_patience(sock, patience)
     if not last and _write_through_pywsgi(status, headers, body, start_response):
         return ()
     if last:
         end_after_response(start_response)
         if "HTTP_UPGRADE" in environ and _write_and_close(status, headers, body, environ):
-            start_response(status, headers)  # for the server's log; what it writes goes nowhere
+            start_response(status, _for_wsgiref(headers, start_response))  # for the server's log; it writes to nowhere
             return ()
-    start_response(status, headers)
-    sock = find_socket(environ)
+    start_response(status, _for_wsgiref(headers, start_response))
     return [body] if sock is None else OneWrite(body, sock)
+
+
+def end_taken(start_response: Any) -> Iterable[bytes]:
+    """End the request of a connection that was taken over: what its server says of it goes nowhere but to the log."""
+    start_response("101 Switching Protocols", _for_wsgiref([("Connection", "close"), ("Content-Length", "0")], start_response))
+    end_after_response(start_response)
+    return []
+
+
+def _for_wsgiref(headers: Headers, start_response: Any) -> Headers:
+    """Leave out what the servers on wsgiref, Django's among them, take from no application (PEP 3333, hop-by-hop)."""
+    wsgiref = sys.modules.get("wsgiref.handlers")
+    if wsgiref is None or not isinstance(getattr(start_response, "__self__", None), wsgiref.BaseHandler):
+        return headers
+    return [pair for pair in headers if pair[0] != "Connection"]
+
+
+def limit_patience(sock: Any, seconds: float) -> None:
+    """Let the kernel give up a connection whose peer has had a full window for so long."""
+    if sock is not None and _TCP_USER_TIMEOUT is not None:
+        try:
+            sock.setsockopt(_socket.IPPROTO_TCP, _TCP_USER_TIMEOUT, max(int(seconds * 1000), 1))
+        except OSError:
+            pass  # a Unix socket, or one that is gone
 
 
 def _write_through_pywsgi(status: str, headers: Headers, body: bytes, start_response: Any) -> bool:
@@ -54,10 +88,23 @@ def _write_through_pywsgi(status: str, headers: Headers, body: bytes, start_resp
     handler.code = int(status[:3])
     handler.status = status.encode()
     handler._orig_status = status
+    handler.response_headers = headers  # gunicorn's access log looks at them
     handler.headers_sent = True
-    handler.socket.sendall(data)
+    _send_all(handler.socket, data)
     handler.response_length = len(body)
     return True
+
+
+def _send_all(sock: Any, data: bytes) -> None:
+    """Send through a socket of gevent's, whose own way asks the kernel for its buffer's size first."""
+    sent = 0
+    if not is_tls(sock):
+        try:
+            sent = sock._sock.send(data)
+        except BlockingIOError:
+            pass
+    if sent < len(data):
+        sock.sendall(data[sent:])
 
 
 def _write_and_close(status: str, headers: Headers, body: bytes, environ: Mapping[str, Any]) -> bool:
@@ -142,6 +189,7 @@ def end_after_response(start_response: Any) -> None:
     force_close = getattr(getattr(start_response, "__self__", None), "force_close", None)
     if force_close is not None:
         force_close()
-    handler = eventlet_handler(start_response)
-    if handler is not None:
-        handler.close_connection = 1
+    django = getattr(getattr(start_response, "__self__", None), "request_handler", None)
+    for handler in (eventlet_handler(start_response), django):
+        if handler is not None:
+            handler.close_connection = True

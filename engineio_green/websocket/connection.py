@@ -7,8 +7,9 @@ gets told. Methods that end in ``_locked`` want the caller to hold the owner's l
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
+from engineio_green.websocket.channel import Owner, StreamChannel
 from engineio_green.websocket.stream import Message, Stream
 
 if TYPE_CHECKING:
@@ -19,25 +20,7 @@ READ_SIZE = 65536
 LINGER_SECONDS = 2.0
 
 
-class Owner(Protocol):
-    """Who is told of what happens on a connection. *lock* guards the connection's writing, closing and parsing."""
-
-    lock: Any
-
-    def on_readable(self, connection: Connection) -> None:
-        """There is something to read: runs in a worker, may block."""
-
-    def on_blocked(self) -> None:
-        """The worker has not come back from ``on_readable``: never blocks."""
-
-    def on_lost_locked(self, connection: Connection) -> None:
-        """Writing has failed."""
-
-    def on_drained_locked(self) -> None:
-        """Everything that the kernel had not taken at first is sent."""
-
-
-class Connection:
+class Connection(StreamChannel):
     """See the module's text. The driver calls ``run``, ``on_blocked`` and ``on_writable``, the owner everything else.
 
     :param read_ahead: what the HTTP server had already read; it comes first.
@@ -47,26 +30,19 @@ class Connection:
         "_read_ahead",
         "_unsent",
         "attachment",
-        "closed",
         "driver",
-        "ended",
         "hangup",
-        "owner",
         "sock",
-        "stream",
         "unsent_bytes",
         "watch",
     )
 
     def __init__(self, sock: Any, stream: Stream, driver: Driver, owner: Owner, read_ahead: bytes = b"") -> None:
+        super().__init__(stream, owner)
         self.sock = sock
-        self.stream = stream
         self.driver = driver
-        self.owner = owner
         self.watch: Any = None  # the driver's
         self.attachment: Any = None  # the wake-up of the request that must not return before the connection has closed
-        self.ended = False  # the peer sends no more messages
-        self.closed = False  # the descriptor is gone
         self.hangup = False  # the driver knows that the end follows what is to be read
         self._read_ahead = read_ahead
         self._unsent: list[bytes] = []
@@ -109,23 +85,18 @@ class Connection:
                 data = b""
             if data and (len(data) == READ_SIZE or self.hangup):
                 self.driver.read_again(self)
-        stream = self.stream
         if not data:
             self.ended = True
-            stream.feed_eof()
+            self.stream.feed_eof()
             self.close_socket_locked()
             return []
-        messages = stream.feed(data)
-        if stream.untouched:
-            return messages
-        output, last = stream.take_output()
-        if output:
-            self.write_locked(output)
-        if not stream.open:
-            self.ended = True
-            if last:
-                self._half_close_locked()
-        return messages
+        return self._take_in_locked(data)
+
+    def pause(self) -> None:
+        self.driver.pause(self)
+
+    def resume(self) -> None:
+        self.driver.resume(self)
 
     @property
     def has_buffered(self) -> bool:
@@ -183,15 +154,6 @@ class Connection:
         self.owner.on_lost_locked(self)
 
     # --- closing ---------------------------------------------------------------------------------------------------------
-
-    def close_locked(self, code: int, reason: str = "") -> None:
-        """Begin the closing handshake. The socket closes when the peer has answered, or by :meth:`abort_locked`."""
-        if self.closed:
-            return
-        self.stream.close(code, reason)
-        output, _ = self.stream.take_output()
-        if output:
-            self.write_locked(output)
 
     def _half_close_locked(self) -> None:
         """Everything is said. After a complete handshake close at once, else wait for the peer to have read it."""

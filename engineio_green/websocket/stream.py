@@ -14,7 +14,7 @@ from struct import Struct
 
 from websockets.exceptions import InvalidState
 from websockets.extensions import Extension
-from websockets.frames import BINARY, CLOSE, CONT, CTRL_OPCODES, TEXT, CloseCode, Frame
+from websockets.frames import CTRL_OPCODES, CloseCode, Frame, Opcode
 from websockets.protocol import OPEN, Protocol, Side
 
 try:
@@ -24,6 +24,8 @@ except ImportError:  # a websockets built without its C part
 
 Message = str | bytes
 
+CONT, TEXT, BINARY, CLOSE = Opcode.CONT, Opcode.TEXT, Opcode.BINARY, Opcode.CLOSE
+
 # The library says at INFO that a connection has closed; for a server with many clients that is noise.
 _library_logger = logging.getLogger("engineio_green.websocket.library")
 _library_logger.setLevel(logging.WARNING)
@@ -32,6 +34,8 @@ _library_logger.setLevel(logging.WARNING)
 MAX_FRAGMENTS = 16_384
 # Control frames between the parts of one message.
 MAX_INTERLEAVED = 1_024
+# Bytes of the text in a close frame (RFC 6455, section 5.5).
+MAX_CLOSE_REASON = 123
 
 _LENGTH_16 = Struct("!H").unpack_from
 _LENGTH_64 = Struct("!Q").unpack_from
@@ -40,15 +44,20 @@ _HEADER_64 = Struct("!BBQ").pack
 _TEXT, _BINARY = _PLAIN = 0x81, 0x82
 _CONTROL = (0x88, 0x89, 0x8A)  # close, ping, pong, as they must be
 _SMALL_HEADERS = {kind: tuple(bytes((kind, length)) for length in range(126)) for kind in (_TEXT, _BINARY)}
+_SMALL_TEXT = _SMALL_HEADERS[_TEXT]
 
 
 def encode_frame(message: Message) -> bytes:
     """Return *message* as one unmasked frame: the same bytes for every receiver (RFC 6455, section 5.2)."""
     if isinstance(message, str):
-        kind, payload = _TEXT, message.encode()
+        payload = message.encode()
+        length = len(payload)
+        if length < 126:
+            return _SMALL_TEXT[length] + payload
+        kind = _TEXT
     else:
         kind, payload = _BINARY, message
-    length = len(payload)
+        length = len(payload)
     if length < 126:
         return _SMALL_HEADERS[kind][length] + payload
     if length < 65536:
@@ -67,6 +76,7 @@ class Stream:
         "_deflate",
         "_first",
         "_interleaved",
+        "_longest_short",
         "_missing",
         "_parts",
         "_protocol",
@@ -78,6 +88,7 @@ class Stream:
 
     def __init__(self, max_size: int, deflate: Extension | None = None, threshold: float = 0) -> None:
         self.max_size = max_size
+        self._longest_short = min(max_size, 125)  # whose length is one byte of the header
         self._deflate = deflate
         self._threshold = threshold
         self.failed = False
@@ -97,19 +108,24 @@ class Stream:
     def feed(self, data: bytes) -> list[Message]:
         """Take in what the socket has read. Returns the messages that are complete now, in order."""
         messages: list[Message] = []
+        position = 0
+        if self._protocol is None and not self._rest:  # so far there was nothing but short messages, as nearly always
+            position = self._feed_short(data, messages)
+            if position == len(data):
+                return messages
+        if self.ending:
+            return []
+        was_open = self.open
         if self._rest:
             data = self._rest + data
             self._rest = b""
-        if not self.open:  # only the peer's close frame still matters
-            self._feed_library(data, messages)
-            return []
-        position, end = 0, len(data)
+        end = len(data)
         if self._missing:
             position = min(self._missing, end)
             self._missing -= position
             self._feed_library(data[:position], messages)
-        while position < end and self.open:
-            size = _frame_size(data, position, end)
+        while position < end and not self.ending:
+            size = frame_size(data, position, end)
             if size is None:
                 self._rest = data[position:]
                 break
@@ -132,7 +148,28 @@ class Stream:
                 self._missing = max(stop - end, 0)
                 self._feed_library(data[position : min(stop, end)], messages)
             position = stop
-        return messages
+        return messages if was_open else []  # after our close only the peer's close frame still matters
+
+    def _feed_short(self, data: bytes, messages: list[Message]) -> int:
+        """Take whole, short, masked, uncompressed messages from the beginning of *data*. Returns where anything else begins."""
+        position, end, longest = 0, len(data), self._longest_short
+        while end - position > 5:
+            length = data[position + 1] - 0x80
+            start = position + 6
+            stop = start + length
+            if not 0 <= length <= longest or stop > end:
+                break
+            if data[position] == _TEXT:
+                try:
+                    messages.append(apply_mask(data[start:stop], data[start - 4 : start]).decode())
+                except UnicodeDecodeError:
+                    break
+            elif data[position] == _BINARY:
+                messages.append(apply_mask(data[start:stop], data[start - 4 : start]))
+            else:
+                break
+            position = stop
+        return position
 
     def _append_text(self, payload: bytes, messages: list[Message]) -> bool:
         try:
@@ -186,7 +223,7 @@ class Stream:
             library.current_size = None  # or the library takes a close within a message for a fault
         self._feed_library(data, messages)
         library.max_message_size = limit
-        if self.open:
+        if not self.ending:
             library.current_size = size
 
     def _count_control(self, frame: Frame) -> None:
@@ -223,9 +260,9 @@ class Stream:
     # --- closing -------------------------------------------------------------------------------------------------------
 
     def close(self, code: int, reason: str = "") -> None:
-        """Begin the closing handshake, unless it has begun."""
+        """Begin the closing handshake, unless it has begun. Of *reason* goes out what a close frame can hold."""
         try:
-            self._library.send_close(code, reason)
+            self._library.send_close(code, reason.encode()[:MAX_CLOSE_REASON].decode(errors="ignore"))
         except InvalidState:
             pass
 
@@ -257,7 +294,7 @@ class Stream:
         return self._protocol is not None and self._protocol.close_rcvd is not None
 
 
-def _frame_size(data: bytes, position: int, end: int) -> tuple[int, int] | None:
+def frame_size(data: bytes, position: int, end: int) -> tuple[int, int] | None:
     """Return where the frame's payload starts and how long it is, or ``None`` while the header is incomplete."""
     if end - position < 2:
         return None

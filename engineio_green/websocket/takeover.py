@@ -8,11 +8,14 @@ access log line, and without an exception that a debugger or an error page would
 from __future__ import annotations
 
 import _socket
+import errno
 import io
 import ssl
 import threading
 from collections.abc import Mapping
 from typing import Any, NamedTuple
+
+from engineio_green.websocket import uwsgi_request
 
 # The C class: monkey patching replaces socket.socket, and it is a third of its size.
 RawSocket = _socket.socket
@@ -48,7 +51,10 @@ class _Husk:
         return None
 
     def setblocking(self, flag: Any) -> None:
-        return None
+        # A server that waits for the next request here, unasked to end (our answer did not reach it as we gave it, because the
+        # application is wrapped), must let go: gunicorn's threads would keep their record of the connection for `keepalive`.
+        if not flag:
+            raise OSError(errno.EBADF, "this connection has been taken over")
 
     def shutdown(self, how: Any) -> None:
         return None
@@ -137,6 +143,8 @@ def find_socket(environ: Mapping[str, Any]) -> Any:
     for key in ("gunicorn.socket", "werkzeug.socket", "gunicorn.sock"):
         if key in environ:
             return environ[key]
+    if uwsgi_request.is_around(environ):
+        return uwsgi_request.Descriptor()
     source: Any = environ.get("wsgi.input")
     if hasattr(source, "get_socket"):  # eventlet.wsgi
         return source.get_socket()
@@ -148,7 +156,7 @@ def _reader(source: Any) -> Any:
     for name in ("rfile", "_rfile"):
         if hasattr(source, name):
             return getattr(source, name)
-    return source
+    return getattr(getattr(source, "_read", None), "__self__", source)  # Django's development server
 
 
 def is_tls(sock: Any) -> bool:
@@ -157,11 +165,15 @@ def is_tls(sock: Any) -> bool:
 
 def can_take(environ: Mapping[str, Any]) -> bool:
     """Tell whether :func:`take` will work for a request of this connection."""
+    if uwsgi_request.is_around(environ):
+        return not uwsgi_request.is_tls(environ)
     return find_socket(environ) is not None
 
 
 def take(environ: Mapping[str, Any]) -> Taken | None:
     """Take the connection of a request over. Returns ``None`` when the server does not show its socket."""
+    if uwsgi_request.is_around(environ):
+        return Taken(uwsgi_request.take(), b"", False)
     sock = find_socket(environ)
     if sock is None:
         return None
