@@ -13,6 +13,8 @@ from collections.abc import Sequence
 
 COMMANDS = {
     "demo": ("engineio_green.demo.command", "a server with a page that talks to it over both transports"),
+    "client": ("engineio_green.client.command", "talks to a server: sends what you type, shows what arrives"),
+    "doctor": ("engineio_green.doctor.command", "says what a deployment gets, and what has to change"),
 }
 
 
