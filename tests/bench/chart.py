@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .report import Medians, number
 from .scenarios import UNITS, label
-from .servers import ALL, LABEL, NODE, OWN
+from .servers import ALL, ALL_ASYNC, LABEL, NODE, OWN, OWN_ASYNC
 
 SHOWN = (
     "echo-100-32B-x1",
@@ -55,14 +55,14 @@ class Panel:
 def family(server: str) -> str:
     if server == NODE:
         return "node"
-    return "own" if server in OWN else "peer"
+    return "own" if server in OWN + OWN_ASYNC else "peer"
 
 
 def panels(results: Medians) -> Iterator[Panel]:
     for scenario in SHOWN:
         servers = results.get(scenario, {})
         figure = "kb_per_client" if scenario == "idle" else "cpu_us"
-        bars = [(name, servers[name][figure]) for name in ALL if figure in servers.get(name, {})]
+        bars = [(name, servers[name][figure]) for name in ALL + ALL_ASYNC if figure in servers.get(name, {})]
         if bars:
             unit = "KB per client" if scenario == "idle" else f"µs of CPU per {UNITS.get(scenario, 'message')}"
             yield Panel(label(scenario), unit, bars)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .scenarios import AIMS, UNITS, Aim, label
-from .servers import ALL, LABEL, NODE, OWN
+from .servers import ALL, ALL_ASYNC, LABEL, NODE, OWN, OWN_ASYNC
 from .window import Figures
 
 BUSY = 0.90  # of its core: from here on the load generator may be what is measured
@@ -21,6 +21,8 @@ COUNTERPART = {
     "eventlet": "peer-eventlet",
     "werkzeug": "peer-threading",
     "gunicorn": "peer-threading",
+    "uvicorn": "peer-uvicorn",
+    "aiohttp": "peer-aiohttp",
 }
 FIGURE = {
     "cpu_us": "µs CPU per",
@@ -54,7 +56,7 @@ def medians(samples: Iterable[Sample]) -> Medians:
     return {
         scenario: {
             server: {name: statistics.median(values) for name, values in servers[server].items()}
-            for server in ALL
+            for server in ALL + ALL_ASYNC
             if server in servers
         }
         for scenario, servers in collected.items()
@@ -168,7 +170,7 @@ def scenario_table(scenario: str, results: Medians) -> str:
                 LABEL[name],
                 number(cost),
                 _ratio(cost, servers.get(COUNTERPART.get(name, ""))),
-                _ratio(cost, servers.get(NODE)) if name in OWN else "-",
+                _ratio(cost, servers.get(NODE)) if name in OWN + OWN_ASYNC else "-",
                 number(found["rate"]),
                 number(found.get("p50_ms")),
                 number(found.get("p99_ms")),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from .conversations import connect_cycle, polling_echo, run, upgrade_cycle
 from .lanes import connect_websockets
 from .load import Crowd, Plan
-from .servers import ALL, OWN, Server
+from .servers import ALL, ALL_ASYNC, OWN, Server
 from .window import Figures, Timing
 
 IDLE_CLIENTS = 2000
@@ -109,6 +109,7 @@ FULL = (
     Group("echo-1", _echo(1, _plans(TEXT, BINARY))),
     Group("echo-100", _echo(100, _plans(TEXT, BINARY))),
     Group("echo-1000", _echo(1000, _plans(TEXT, BINARY))),
+    Group("echo-100-asyncio", _echo(100, _plans(TEXT)), ALL_ASYNC),
     Group("polling", _polling),
     Group("idle", _idle),
     Group("fan-out", _fan_out),
@@ -147,6 +148,8 @@ AIMS = (
     Aim("echo-100-32B-x1", "cpu_us", "gunicorn", "peer-threading", 0.10, 0.06),
     Aim("echo-100-32B-x1", "cpu_us", "gevent", "node", 1.15, 0.80),
     Aim("echo-100-32B-x1", "cpu_us", "werkzeug", "node", 1.15, 0.80),
+    Aim("echo-100-32B-x1", "cpu_us", "uvicorn", "peer-uvicorn", 0.70, 0.50),
+    Aim("echo-100-32B-x1", "cpu_us", "aiohttp", "peer-aiohttp", 0.70, 0.50),
     Aim("echo-1000-32B-x1", "cpu_us", "gevent", "node", 1.0, 0.60),
     Aim("echo-1000-32B-x1", "cpu_us", "werkzeug", "node", 1.0, 0.60),
     Aim("echo-100-32B-x16", "cpu_us", "gevent", "node", 0.70, 0.40),

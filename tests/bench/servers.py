@@ -23,10 +23,13 @@ TICK = os.sysconf("SC_CLK_TCK")
 START_DEADLINE = 30.0
 STOP_DEADLINE = 5.0
 
+OWN_ASYNC = ("uvicorn", "aiohttp")
 OWN = ("gevent", "eventlet", "werkzeug", "gunicorn")
+PEERS_ASYNC = ("peer-uvicorn", "peer-aiohttp")
 PEERS = ("peer-gevent", "peer-eventlet", "peer-threading")
 NODE = "node"
 ALL = (*OWN, *PEERS, NODE)
+ALL_ASYNC = (*OWN_ASYNC, *PEERS_ASYNC)
 
 LABEL = {
     "gevent": "gevent.pywsgi",
@@ -37,6 +40,10 @@ LABEL = {
     "peer-eventlet": "Python peer, eventlet.wsgi",
     "peer-threading": "Python peer, threads, Werkzeug",
     "node": "Node engine.io",
+    "uvicorn": "asyncio, uvicorn",
+    "aiohttp": "asyncio, aiohttp",
+    "peer-uvicorn": "Python peer, uvicorn",
+    "peer-aiohttp": "Python peer, aiohttp",
 }
 
 
@@ -51,13 +58,13 @@ class Tools:
     def available(self, name: str) -> bool:
         if name == NODE:
             return self.node is not None and self.node_modules is not None
-        return name in OWN or self.peer_python is not None
+        return name in OWN + OWN_ASYNC or self.peer_python is not None
 
     def command(self, name: str, fd: int) -> list[str]:
         if name == NODE:
             return [str(self.node), str(HERE / "apps" / "node.js"), str(fd)]
-        program = str(HERE / "apps" / "wsgi.py")
-        if name in OWN:
+        program = str(HERE / "apps" / ("aio.py" if name in ALL_ASYNC else "wsgi.py"))
+        if name in OWN + OWN_ASYNC:
             return [sys.executable, program, "engineio_green", name, str(fd)]
         kind = name.removeprefix("peer-").replace("threading", "werkzeug")
         return [str(self.peer_python), program, "engineio", kind, str(fd)]
@@ -65,7 +72,7 @@ class Tools:
     def environment(self, name: str) -> dict[str, str]:
         environment = dict(os.environ)
         environment.pop("PYTHONPATH", None)
-        if name in OWN:
+        if name in OWN + OWN_ASYNC:
             environment["PYTHONPATH"] = str(ROOT)
         elif name == NODE:
             environment["NODE_PATH"] = str(self.node_modules)

@@ -14,17 +14,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-from .servers import NODE, PEERS, Cores, Tools
+from .servers import NODE, PEERS, PEERS_ASYNC, Cores, Tools
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "engineio_green-bench"
-SHARED = ("gevent", "eventlet", "werkzeug")  # the peer gets the versions that this environment has
+SHARED = ("gevent", "eventlet", "werkzeug", "uvicorn", "aiohttp")  # the peer gets the versions that this environment has
 INSTALL_TIME = 600.0
 
 
 def prepare(arguments: argparse.Namespace, wanted: set[str]) -> Tools:
     """Finds or installs what the `wanted` servers need."""
     peer = node = modules = None
-    if wanted.intersection(PEERS):
+    if wanted.intersection(PEERS + PEERS_ASYNC):
         peer = arguments.peer_python or _install_peer()
     if NODE in wanted:
         node = shutil.which("node")
@@ -36,7 +36,7 @@ def prepare(arguments: argparse.Namespace, wanted: set[str]) -> Tools:
 
 
 def _install_peer() -> Path | None:
-    folder = CACHE / f"peer-python{sys.version_info.major}.{sys.version_info.minor}"
+    folder = CACHE / f"peers-python{sys.version_info.major}.{sys.version_info.minor}"
     python = folder / "bin" / "python"
     complete = folder / "complete"
     if not complete.exists():
