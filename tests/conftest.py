@@ -31,3 +31,11 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(cert)]
     subprocess.run(command, check=True, capture_output=True)
     return cert, key
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Name what must stay in one of the processes that share the run: the cases of one server, of one folder, of one file."""
+    here = Path(__file__).parent
+    for item in items:
+        server = getattr(item, "callspec", None) and item.callspec.params.get("server")  # type: ignore[attr-defined]
+        item.add_marker(pytest.mark.xdist_group(getattr(server, "name", item.path.relative_to(here).parts[0])))

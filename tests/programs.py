@@ -19,6 +19,7 @@ from pathlib import Path
 
 import requests
 import websocket
+from children import die_with_parent
 from scenarios.waiting import wait_until
 
 from engineio_green.drivers.choice import DRIVERS
@@ -72,6 +73,7 @@ class Program:
             text=True,
             # A group of its own, as a terminal would give it: what the program itself starts can be ended with it.
             start_new_session=True,
+            preexec_fn=die_with_parent,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -116,6 +118,10 @@ class Program:
             return True
 
         wait_until(ask, f"an answer from {self.command} at {url}", timeout, pause=0.05)
+
+    def signal(self, number: int) -> None:
+        """A signal to the program alone, as a service manager sends it."""
+        os.kill(self._process.pid, number)
 
     def interrupt(self, timeout: float = 15.0) -> int:
         """Ctrl-C, as a terminal sends it; returns the exit code."""

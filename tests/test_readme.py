@@ -35,9 +35,11 @@ def first_line(text: str) -> str:
     return text.splitlines()[0]
 
 
-SERVERS = [block for block in blocks("python") if "5000" in block]
+CLIENTS = [block for block in blocks("python") if "Client(" in block]
+SERVERS = [block for block in blocks("python") if "5000" in block and block not in CLIENTS]
 SNIPPETS = [block for block in blocks("python") if "5000" not in block]
-COMMANDS = [block.strip() for block in blocks("sh") if block.strip() != FULL_TEST_RUN]
+BENCHMARK = "python -m tests.bench"
+COMMANDS = [block.strip() for block in blocks("sh") if block.strip() not in (FULL_TEST_RUN, BENCHMARK)]
 
 
 def is_installed(requirement: Requirement) -> bool:
@@ -116,11 +118,29 @@ def test_server_of_the_readme_echoes(source: str, tmp_path: Path):
     assert "Traceback" not in program.output, program.output
 
 
+@pytest.mark.parametrize("source", CLIENTS, ids=first_line)
+def test_client_of_the_readme_talks_to_the_first_server(source: str, tmp_path: Path):
+    port = free_port()
+    server, client = (text.replace("5000", str(port)) for text in (SERVERS[0], source))
+    with Program([sys.executable, "-c", server], cwd=tmp_path) as program:
+        program.wait_for_answer(f"http://127.0.0.1:{port}/")
+        with Program([sys.executable, "-c", client], cwd=tmp_path) as talk:
+            assert talk.wait() == 0, talk.output
+        assert talk.output == "received: hello\n"
+
+
 @pytest.mark.parametrize("source", SNIPPETS, ids=first_line)
 def test_snippet_of_the_readme_runs(source: str, tmp_path: Path):
     with Program([sys.executable, "-c", source], cwd=tmp_path) as program:
         assert program.wait() == 0, program.output
     assert program.output == ""
+
+
+def test_the_benchmark_of_the_readme_measures(tmp_path: Path):
+    assert f"{BENCHMARK}\n" in blocks("sh")
+    with Program(f"{BENCHMARK} --quick --only echo-100,gevent --repeats 1 --out {tmp_path}") as program:
+        assert program.wait() == 0, program.output
+    assert {"results.json", "report.md", "chart.svg"} <= {path.name for path in tmp_path.iterdir()}
 
 
 def test_first_two_commands_are_the_demo_and_the_tests():

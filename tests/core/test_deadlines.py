@@ -15,7 +15,7 @@ from engineio_green.core.deadlines import Deadlines
 class Target:
     """Something that waits; what happens at its moment is the caller's business."""
 
-    def on_deadline(self, now: float) -> float | None:
+    def on_deadline(self, now: float) -> None:
         raise AssertionError("the heap hands targets out, it does not call them")
 
 
@@ -68,6 +68,18 @@ def test_cancelling_twice_or_too_late_is_harmless():
         deadlines.cancel(fired)
         deadlines.cancel(entry)
     assert len(deadlines) == 0
+
+
+def test_what_was_cancelled_leaves_with_the_others_and_not_at_its_own_moment():
+    deadlines = Deadlines()
+    for number in range(4000):
+        deadlines.add(1.0, Target())
+        entry = deadlines.add(60.0 + number, Target())
+        if number % 4:
+            deadlines.cancel(entry)
+    assert len(deadlines.pop_due(1.0)) == 4000
+    assert len(deadlines) == 1000
+    assert len(deadlines._heap) == 1000
 
 
 def test_the_heap_keeps_nothing_alive_that_was_cancelled():

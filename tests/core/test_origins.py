@@ -237,6 +237,7 @@ def test_a_proxy_on_this_machine_tells_what_the_browser_sees(peer):
     assert allowed("https://public.example", REMOTE_ADDR=peer, **BEHIND_PROXY)
     assert not allowed("http://public.example", REMOTE_ADDR=peer, **BEHIND_PROXY)
     assert not allowed(EVIL, REMOTE_ADDR=peer, **BEHIND_PROXY)
+    assert not allowed("http://example.com", REMOTE_ADDR=peer, **BEHIND_PROXY)  # what the proxy itself has asked for
 
 
 def test_forwarded_headers_from_anybody_else_are_not_believed():

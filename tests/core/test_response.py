@@ -112,6 +112,12 @@ def test_a_refused_request_that_may_have_a_body_ends_the_connection(method):
     assert header(refusal_response(Refusal(3), request(method), DEFAULT), "Connection") == ["close"]
 
 
+def test_a_refused_request_whose_body_was_read_keeps_the_connection():
+    refusal = bad_request("PAYLOAD_REFUSED")
+    refusal.body_read = True
+    assert header(refusal_response(refusal, request("POST"), DEFAULT), "Connection") == []
+
+
 def test_a_refused_upgrade_ends_the_connection():
     assert header(refusal_response(Refusal(3), request(HTTP_UPGRADE="websocket"), DEFAULT), "Connection") == ["close"]
 

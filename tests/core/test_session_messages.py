@@ -278,6 +278,23 @@ def test_a_post_brings_its_messages_in_order():
     assert post(opened(), encode_payload(frames)) == ["a", b"b", {"c": 1}, ""]
 
 
+def test_who_taps_a_post_sees_each_packet_before_its_message():
+    session = opened()
+    session.begin_post()
+    assert session.receive_payload(b"4a\x1e3\x1ebAA==\x1e1", tap=lambda frame: ("saw", frame)) == [
+        ("saw", "4a"), "a", ("saw", "3"), ("saw", b"\0"), b"\0", ("saw", "1"),
+    ]  # fmt: skip
+    session.finish_post()
+
+
+def test_who_taps_a_post_that_is_refused_sees_nothing():
+    session, seen = opened(), []
+    session.begin_post()
+    with pytest.raises(PacketError):
+        session.receive_payload(b"4a\x1e7", tap=seen.append)
+    assert seen == []
+
+
 def test_one_post_may_follow_another():
     session = opened()
     for number in range(3):

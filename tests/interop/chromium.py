@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import websocket
-
-from .toolchain import die_with_parent
+from children import die_with_parent
 
 START_SECONDS = 60.0
 COMMAND_SECONDS = 20.0

@@ -11,9 +11,11 @@ import select
 import subprocess
 from typing import Any, Protocol
 
+from children import die_with_parent
+
 from .chromium import Browser, Page
 from .servers import ServerProcess
-from .toolchain import HERE, die_with_parent
+from .toolchain import HERE
 
 CASE_SECONDS = 60.0  # longer than the patience of cases.js, whose message says more than ours
 END_SECONDS = 10.0

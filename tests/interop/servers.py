@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from children import die_with_parent
+
 from .app import MODE_VARIABLE, OPTIONS_VARIABLE
-from .toolchain import HERE, die_with_parent
+from .toolchain import HERE
 
 START_SECONDS = 20.0
 STOP_SECONDS = 15.0

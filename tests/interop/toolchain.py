@@ -6,13 +6,10 @@ skipped on the one machine that matters has tested nothing.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import shutil
-import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,12 +22,6 @@ NPM_SECONDS = 100  # under the limit that pytest-timeout sets for one test, so t
 
 class ToolMissing(Exception):
     """Something that these tests need is not on this machine; the text says what, and how to get it."""
-
-
-def die_with_parent() -> None:
-    """For `preexec_fn`: on Linux the kernel ends this child when pytest is killed and has no time to end it itself."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def find_program(what: str, *names: str, variable: str) -> str:

@@ -2,8 +2,9 @@
 
 Runs inside the server's process, never in the test's. `SCENARIO_ASYNC_MODE` names the driver, `SCENARIO_OPTIONS` holds the
 server's options as JSON, where a string `"$name"` stands for the callable `name` of `CALLABLES`. The option `scenario` is
-the application's own: a list of `"events"` (handle the further events, too) and `"short"` (a disconnect handler with one
-argument). gunicorn imports `app`.
+the application's own: a list of `"events"` (handle the further events, too), `"short"` (a disconnect handler with one
+argument), `"debug"` (the server logs all it can) and `"forgetful"` (the journal has the latest 200 clients, so that it is not
+what fills the memory). gunicorn imports `app`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import os
 import random
 import sys
 import time
+from _thread import allocate_lock
 from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import parse_qs
@@ -72,14 +74,20 @@ options = resolve(json.loads(os.environ.get("SCENARIO_OPTIONS", "{}")))
 # A logger of the application, open from WARNING on: what the server has to say must reach the log that the test reads.
 options.setdefault("logger", logging.getLogger("scenario.engineio"))
 own_options = options.pop("scenario", [])
+if "debug" in own_options:
+    options["logger"].setLevel(logging.DEBUG)
 eio = engineio_green.Server(async_mode=ASYNC_MODE, **options)
 
 journal: dict[str, list[tuple[str, Any]]] = {}
+journal_lock = allocate_lock()  # a native one: nobody waits with it
 started_at = time.monotonic()
 
 
 def note(sid: str, what: str, detail: Any = None) -> None:
-    journal.setdefault(sid, []).append((what, detail))
+    with journal_lock:
+        journal.setdefault(sid, []).append((what, detail))
+        if "forgetful" in own_options and len(journal) > 200:
+            del journal[next(iter(journal))]
 
 
 def start_native_thread(function: Callable[[], None]) -> None:
@@ -134,6 +142,13 @@ def block(sid: str, command: dict[str, Any]) -> None:
 
 def fail(sid: str, command: dict[str, Any]) -> None:
     raise RuntimeError("scenario: the message handler fails")
+
+
+def give_up(sid: str, command: dict[str, Any]) -> None:
+    """Raise what is no `Exception`, as the timeouts of the green libraries are none."""
+    if command["error"] == "GreenletExit" and "greenlet" in sys.modules:
+        raise sys.modules["greenlet"].GreenletExit
+    raise BaseException("scenario: the handler gives up")
 
 
 def thread_send(sid: str, command: dict[str, Any]) -> None:
@@ -195,6 +210,16 @@ def flood(sid: str, command: dict[str, Any]) -> None:
         eio.start_background_task(run)
 
 
+def drain(sid: str, command: dict[str, Any]) -> None:
+    """Drain the server, from a task; how many were cut off is noted under `drain`."""
+
+    def run() -> None:
+        note("drain", "start")
+        note("drain", "end", eio.drain(command["timeout"], command["spread"]))
+
+    eio.start_background_task(run)
+
+
 def numbered(first: int, count: int, size: int) -> Iterable[str]:
     return (f"{number}:{'x' * size}" for number in range(first, first + count))
 
@@ -217,6 +242,7 @@ COMMANDS = {
         disconnect,
         block,
         fail,
+        give_up,
         thread_send,
         ticker,
         count_in_session,
@@ -224,6 +250,7 @@ COMMANDS = {
         tell_transport,
         announce,
         flood,
+        drain,
     )
 }
 
@@ -297,7 +324,6 @@ def count_greenlets() -> int:
         from greenlet import greenlet
     except ImportError:
         return 0
-    gc.collect()
     return sum(1 for thing in gc.get_objects() if isinstance(thing, greenlet) and not thing.dead)
 
 
@@ -308,6 +334,7 @@ def kilobytes(name: str) -> int:
 
 
 def stats() -> dict[str, Any]:
+    gc.collect()
     return {
         "pid": os.getpid(),
         "threads": len(os.listdir("/proc/self/task")),
@@ -315,6 +342,7 @@ def stats() -> dict[str, Any]:
         "descriptors": len(os.listdir("/proc/self/fd")),
         "resident_kilobytes": kilobytes("VmRSS"),
         "peak_kilobytes": kilobytes("VmHWM"),
+        "blocks": sys.getallocatedblocks(),
         "sessions": len(eio.sockets),
         "connects": sum(1 for entries in journal.values() if ("connect-end", None) in entries),
         "uptime": time.monotonic() - started_at,
@@ -328,6 +356,8 @@ def other_app(environ: dict[str, Any], start_response: Callable[..., Any]) -> It
         answer: Any = stats()
     elif path == "/events":
         answer = journal.get(query["sid"], [])
+    elif path == "/journals":
+        answer = list(journal)
     elif path == "/counts":
         answer = eio.stats()
     elif path == "/clients":

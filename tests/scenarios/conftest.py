@@ -9,6 +9,7 @@ The cases are sorted by server, so that one server at a time is alive and each i
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -46,8 +47,17 @@ def key_of(item: pytest.Item) -> tuple[str, str, str]:
     return mode.name, json.dumps(options_of(item), sort_keys=True), alone
 
 
+def is_meant_for(item: pytest.Item) -> bool:
+    """Whether a case is for its server: see `Mode.answers`."""
+    if HERE not in item.path.parents or "server" not in getattr(item, "fixturenames", ()):
+        return True
+    mode: Mode = item.callspec.params["server"]  # type: ignore[attr-defined]
+    return not (mode.answers and re.search(mode.answers, item.name))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Sort the cases of this folder by server; the places of all other tests stay."""
+    items[:] = [item for item in items if is_meant_for(item)]
     places = [
         place
         for place, item in enumerate(items)

@@ -39,6 +39,42 @@ class Received(NamedTuple):
     """Of the payload, as it came."""
 
 
+class Codec:
+    """Deflates and inflates as a client must that was `accepted` with these parameters."""
+
+    def __init__(self, accepted: dict[str, str | None]):
+        self.accepted = accepted
+        self._deflater: Any = None
+        self._inflater: Any = None
+
+    def deflate(self, payload: bytes) -> bytes:
+        if self._deflater is None or "client_no_context_takeover" in self.accepted:
+            self._deflater = zlib.compressobj(wbits=-int(self.accepted.get("client_max_window_bits") or 15))
+        data: bytes = self._deflater.compress(payload) + self._deflater.flush(zlib.Z_SYNC_FLUSH)
+        assert data.endswith(TAIL)
+        return data[: -len(TAIL)]
+
+    def inflate(self, payload: bytes) -> bytes:
+        if self._inflater is None or "server_no_context_takeover" in self.accepted:
+            self._inflater = zlib.decompressobj(wbits=-int(self.accepted.get("server_max_window_bits") or 15))
+        data: bytes = self._inflater.decompress(payload + TAIL)
+        return data
+
+    def encode(self, message: str | bytes, fragments: int = 1) -> tuple[list[bytes], int]:
+        """A compressed message as frames, and the size of their payloads."""
+        opcode, payload = (TEXT, message.encode()) if isinstance(message, str) else (BINARY, message)
+        payload = self.deflate(payload)
+        return in_frames(opcode, payload, fragments, 4), len(payload)
+
+
+def in_frames(opcode: int, payload: bytes, fragments: int, rsv: int = 0) -> list[bytes]:
+    """About as many frames as `fragments`; the reserved bits stand on the first one."""
+    step = max(-(-len(payload) // fragments), 1)
+    parts = [payload[at : at + step] for at in range(0, len(payload), step)] or [b""]
+    last = len(parts) - 1
+    return [encode_frame(0 if index else opcode, part, index == last, 0 if index else rsv) for index, part in enumerate(parts)]
+
+
 class DeflatingSocket:
     """An open websocket whose handshake offered compression; `accepted` holds the parameters that the server answered."""
 
@@ -53,40 +89,25 @@ class DeflatingSocket:
         assert self.response.status == 101, f"{self.response.status} {self.response.body[:200]!r}"
         assert self.response.header("Sec-WebSocket-Accept") == accept_of(key)
         self.accepted = parameters_of(self.response.header("Sec-WebSocket-Extensions"))
-        self._deflater: Any = None
-        self._inflater: Any = None
+        self.codec = Codec(self.accepted or {})
 
     # sending
 
     def deflate(self, payload: bytes) -> bytes:
-        accepted = self.accepted or {}
-        if self._deflater is None or "client_no_context_takeover" in accepted:
-            self._deflater = zlib.compressobj(wbits=-int(accepted.get("client_max_window_bits") or 15))
-        data: bytes = self._deflater.compress(payload) + self._deflater.flush(zlib.Z_SYNC_FLUSH)
-        assert data.endswith(TAIL)
-        return data[: -len(TAIL)]
+        return self.codec.deflate(payload)
 
     def send(self, message: str | bytes, compress: bool = True, fragments: int = 1) -> int:
         """Send a message, in several frames if so wished; returns its size on the wire."""
-        opcode, payload = (TEXT, message.encode()) if isinstance(message, str) else (BINARY, message)
         if compress:
-            payload = self.deflate(payload)
-        step = max(-(-len(payload) // fragments), 1)
-        parts = [payload[at : at + step] for at in range(0, len(payload), step)] or [b""]
-        for index, part in enumerate(parts):
-            rsv = 4 if compress and index == 0 else 0
-            last = index == len(parts) - 1
-            self.connection.send(encode_frame(opcode if index == 0 else 0, part, last, rsv))
-        return len(payload)
+            frames, size = self.codec.encode(message, fragments)
+        else:
+            opcode, payload = (TEXT, message.encode()) if isinstance(message, str) else (BINARY, message)
+            frames, size = in_frames(opcode, payload, fragments), len(payload)
+        for frame in frames:
+            self.connection.send(frame)
+        return size
 
     # receiving
-
-    def inflate(self, payload: bytes) -> bytes:
-        accepted = self.accepted or {}
-        if self._inflater is None or "server_no_context_takeover" in accepted:
-            self._inflater = zlib.decompressobj(wbits=-int(accepted.get("server_max_window_bits") or 15))
-        data: bytes = self._inflater.decompress(payload + TAIL)
-        return data
 
     def receive_detailed(self, timeout: float = TIMEOUT) -> Received:
         """The next message. This server does not fragment."""
@@ -99,7 +120,7 @@ class DeflatingSocket:
                 self.connection.send(encode_frame(PONG, payload))
                 continue
             assert opcode in (TEXT, BINARY), f"opcode {opcode}"
-            data = self.inflate(payload) if compressed else payload
+            data = self.codec.inflate(payload) if compressed else payload
             return Received(data.decode("utf-8", "strict") if opcode == TEXT else data, compressed, len(payload))
 
     def _receive_frame(self, deadline: float) -> tuple[int, bool, bytes]:

@@ -35,6 +35,17 @@ def serve_pywsgi_patched(port: int) -> None:
     serve_pywsgi(port)
 
 
+def serve_gevent_websocket(port: int) -> None:
+    from gevent import pywsgi, signal_handler
+    from geventwebsocket.handler import WebSocketHandler
+
+    from .app import app
+
+    server = pywsgi.WSGIServer(("127.0.0.1", port), app, handler_class=WebSocketHandler)
+    signal_handler(signal.SIGTERM, server.stop, 0.5)
+    server.serve_forever()
+
+
 def serve_werkzeug(port: int) -> None:
     from werkzeug.serving import run_simple
 
@@ -42,6 +53,24 @@ def serve_werkzeug(port: int) -> None:
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     run_simple("127.0.0.1", port, app, threaded=True, ssl_context=tls_files())
+
+
+def be_a_system_without_epoll() -> None:
+    """Take away what only Linux has, before anybody looks for it."""
+    import select
+    import time
+
+    del select.epoll, os.eventfd, time.pthread_getcpuclockid
+
+
+def serve_werkzeug_portable(port: int) -> None:
+    be_a_system_without_epoll()
+    serve_werkzeug(port)
+
+
+def serve_eventlet_portable(port: int) -> None:
+    be_a_system_without_epoll()
+    serve_eventlet(port)
 
 
 def serve_eventlet(port: int) -> None:
@@ -65,7 +94,10 @@ def serve_eventlet_patched(port: int) -> None:
 SERVERS = {
     "pywsgi": serve_pywsgi,
     "pywsgi-patched": serve_pywsgi_patched,
+    "gevent-websocket": serve_gevent_websocket,
     "werkzeug": serve_werkzeug,
+    "werkzeug-portable": serve_werkzeug_portable,
+    "eventlet-portable": serve_eventlet_portable,
     "eventlet": serve_eventlet,
     "eventlet-patched": serve_eventlet_patched,
 }

@@ -114,7 +114,7 @@ class TestByDefault:
     def test_a_bomb_is_refused_before_it_is_inflated(self, client: Client, server: Server, fragments: int):
         session, other = Session(client), client.open_websocket()
         before = server.stats()["peak_kilobytes"]
-        session.deflate = lambda payload: payload  # type: ignore[method-assign]
+        session.codec.deflate = lambda payload: payload  # type: ignore[method-assign]
         bomb = make_bomb()
         begin = time.monotonic()
         try:
@@ -131,7 +131,7 @@ class TestByDefault:
 
     def test_what_does_not_inflate_ends_the_websocket(self, client: Client, server: Server):
         session = Session(client)
-        session.deflate = lambda payload: b"\xff" * 50  # type: ignore[method-assign]
+        session.codec.deflate = lambda payload: b"\xff" * 50  # type: ignore[method-assign]
         session.send("4x")
         with pytest.raises(WebSocketClosed) as closed:
             session.receive()

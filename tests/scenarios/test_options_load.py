@@ -237,7 +237,7 @@ class TestInbound:
         before = server.stats()["resident_kilobytes"]
         filling = "x" * 160_000
         count = 150  # 24 MB in more than ping_interval + ping_timeout
-        commands = [{"cmd": "block", "seconds": 0.01, "tag": number, "filling": filling} for number in range(count)]
+        commands = [{"cmd": "block", "seconds": 0.02, "tag": number, "filling": filling} for number in range(count)]
         data = b"".join(encode_frame(TEXT, str(encode_data(command)).encode()) for command in commands)
         sent = []
 

@@ -1,4 +1,4 @@
-"""A program that monkey-patches the standard library first: the same behaviour, in short."""
+"""Other ground, the same behaviour in short: a program that monkey-patches the standard library, a system without epoll."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import time
 import pytest
 
 from .client import Client
-from .servers import PATCHED_MODES, Server
+from .servers import PATCHED_MODES, PORTABLE_MODES, Server
 
-pytestmark = pytest.mark.modes(*PATCHED_MODES)
+pytestmark = pytest.mark.modes(*PATCHED_MODES, *PORTABLE_MODES)
 
 
 def test_both_transports_echo(client: Client):
@@ -54,3 +54,31 @@ def test_two_hundred_idle_websockets_add_no_greenlet(client: Client, server: Ser
     assert after["threads"] <= before["threads"] + 2
     assert after["greenlets"] <= before["greenlets"] + 10
     assert all(ws.request("hello") == ["hello"] for ws in sockets[::20])
+
+
+def test_a_handler_that_blocks_does_not_delay_later_messages(client: Client):
+    ws = client.open_websocket()
+    ws.send_data({"cmd": "block", "seconds": 1, "tag": 1})
+    begin = time.monotonic()
+    assert ws.request("still read") == ["still read"]
+    assert time.monotonic() - begin < 0.7
+    assert ws.receive_data() == ["unblocked 1"]
+
+
+def test_a_slow_reader_gets_everything(client: Client):
+    ws, other = client.open_websocket(), client.open_websocket()
+    ws.send_data({"cmd": "flood", "n": 400, "size": 10_000})
+    assert other.request("hello") == ["hello"]
+    assert [str(text).partition(":")[0] for text in ws.receive_data(400)] == [str(number) for number in range(400)]
+
+
+@pytest.mark.server_options(max_blocked_handlers=1)
+def test_waiting_for_a_client_that_may_not_be_read_costs_next_to_nothing(client: Client, server: Server):
+    ws = client.open_websocket()
+    ws.send_data({"cmd": "block", "seconds": 2, "tag": 1})
+    ws.send_data("one", "two")
+    time.sleep(0.3)  # what is measured is the time in which nothing happens
+    before = server.processor_seconds()
+    time.sleep(1)
+    assert server.processor_seconds() - before < 0.3
+    assert ws.receive_data(3) == ["unblocked 1", "one", "two"]

@@ -168,7 +168,11 @@ class TestFailedAttempts:
         assert server.disconnects(session.sid) == []
         assert_still_on_polling(session)
 
-    @pytest.mark.parametrize("fault", [encode_frame(TEXT, b"2probe", mask=False), encode_frame(CLOSE, b"\x03"), b"\x00" * 20])
+    @pytest.mark.parametrize(
+        "fault",
+        [encode_frame(TEXT, b"2probe", mask=False), encode_frame(CLOSE, b"\x03"), b"\x00" * 20],
+        ids=["unmasked", "close of one byte", "no frame"],
+    )
     def test_a_faulty_frame_on_probation_leaves_the_session_on_polling(self, client: Client, fault: bytes):
         session = client.open_polling()
         ws = session.open_websocket()

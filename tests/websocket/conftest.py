@@ -1,4 +1,4 @@
-"""Makes pytest explain the assertions of the helpers here as it does those of the tests."""
+"""Makes pytest explain assertions in the modules here as it does those of the tests."""
 
 import pytest
 

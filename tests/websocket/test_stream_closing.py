@@ -20,12 +20,9 @@ from client_frames import (
     text,
     watch,
 )
+from scenarios.conformance import INVALID_CODES, VALID_CODES
 
 from engineio_green.websocket.stream import Stream
-
-VALID_CODES = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999]
-INVALID_CODES = [0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535]
-
 
 # --- the client closes --------------------------------------------------------------------------------------------------
 
@@ -186,6 +183,24 @@ def test_the_server_may_close_within_a_fragmented_message():
     stream = closing(before=frame(TEXT, b"a", fin=False))
     assert stream.feed(frame(CONT, b"b") + close(1000)) == []
     assert stream.close_received
+
+
+def test_the_answer_to_the_server_s_close_may_come_within_a_fragmented_message():
+    """A client that is told to close need not finish its message first (section 5.5.1)."""
+    stream = closing(before=frame(TEXT, b"a", fin=False))
+    assert stream.feed(frame(PING, b"p") + close(1000)) == []
+    assert stream.close_received
+    assert stream.ending
+    assert not stream.failed
+
+
+def test_control_frames_are_welcome_behind_the_server_s_close_however_small_messages_must_be():
+    stream = Stream(10)
+    stream.close(1001)
+    stream.take_output()
+    assert stream.feed(frame(PING, b"p" * 125) + close(1000, b"r" * 100)) == []
+    assert stream.close_received
+    assert not stream.failed
 
 
 @pytest.mark.parametrize("bad", [frame(3), text("x", mask=None), text("x", rsv=1), frame(CONT), frame(BINARY, b"x" * 2000)])

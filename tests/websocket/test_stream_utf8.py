@@ -4,51 +4,11 @@ from __future__ import annotations
 
 import pytest
 from client_frames import BINARY, CONT, PING, TEXT, assert_failed, assert_open, close, fragments, frame, outcome_of, text
+from scenarios.conformance import INVALID_TEXTS, VALID_TEXTS
 
-VALID = [
-    "", "Hello-\u00b5@\u00df\u00f6\u00e4\u00fc\u00e0\u00e1-UTF-8!!", "\u03ba\u1f79\u03c3\u03bc\u03b5", "\x00", "\x7f", "\u0080",
-    "\u07ff", "\u0800", "\ud7ff", "\ue000", "\ufdd0", "\ufeff", "\ufffd", "\ufffe", "\uffff", "\U00010000", "\U0001f600",
-    "\U0001fffe",
-    "\U0010fffd", "\U0010ffff", "\u20ac" * 1000, "\U0001f600" * 1000, "a\u0308", "\u2028\u2029", "\r\n\t",
-]  # fmt: skip
-INVALID = {
-    "continuation byte alone": b"\x80",
-    "last continuation byte alone": b"\xbf",
-    "continuation bytes alone": b"\x80\xbf\x80\xbf\x80\xbf",
-    "all continuation bytes": bytes(range(0x80, 0xC0)),
-    "start of two and a space": b"\xc3 ",
-    "start of two at the end": b"\xc3",
-    "start of three at the end": b"\xe1\x80",
-    "start of three, nothing follows": b"\xe1",
-    "start of four at the end": b"\xf1\x80\x80",
-    "start of five": b"\xf8\x88\x80\x80\x80",
-    "start of six": b"\xfc\x84\x80\x80\x80\x80",
-    "fe": b"\xfe",
-    "ff": b"\xff",
-    "fe fe ff ff": b"\xfe\xfe\xff\xff",
-    "overlong slash in two": b"\xc0\xaf",
-    "overlong slash in three": b"\xe0\x80\xaf",
-    "overlong slash in four": b"\xf0\x80\x80\xaf",
-    "overlong nul": b"\xc0\x80",
-    "overlong 7f": b"\xc1\xbf",
-    "overlong 7ff": b"\xe0\x9f\xbf",
-    "overlong ffff": b"\xf0\x8f\xbf\xbf",
-    "overlong in five": b"\xf8\x80\x80\x80\xaf",
-    "overlong in six": b"\xfc\x80\x80\x80\x80\xaf",
-    "first high surrogate": b"\xed\xa0\x80",
-    "last high surrogate": b"\xed\xaf\xbf",
-    "first low surrogate": b"\xed\xb0\x80",
-    "last low surrogate": b"\xed\xbf\xbf",
-    "pair of surrogates": b"\xed\xa0\x80\xed\xb0\x80",
-    "past the last character": b"\xf4\x90\x80\x80",
-    "far past the last character": b"\xf7\xbf\xbf\xbf",
-    "text with a surrogate in it": "\u03ba\u1f79\u03c3\u03bc\u03b5".encode() + b"\xed\xa0\x80edited",
-    "latin-1": "\u00e4\u00f6".encode("latin-1"),
-    "utf-16": "hello".encode("utf-16"),
-    "late": b"a" * 70_000 + b"\xff",
-    "early": b"\xff" + b"a" * 70_000,
-}  # fmt: skip
-INVALID_ONES = pytest.mark.parametrize("payload", INVALID.values(), ids=INVALID.keys())
+# Alone they are no packets, so the table of cases has none of these.
+VALID = ["", *VALID_TEXTS]
+INVALID_ONES = pytest.mark.parametrize("payload", INVALID_TEXTS.values(), ids=INVALID_TEXTS.keys())
 
 
 @pytest.mark.parametrize("message", VALID)
@@ -103,7 +63,7 @@ def test_pings_may_carry_anything():
     assert_open(frame(PING, b"\xff\xfe"), [], [b"\xff\xfe"])
 
 
-@pytest.mark.parametrize("name", [name for name, payload in INVALID.items() if len(payload) <= 123])
+@pytest.mark.parametrize("name", [name for name, payload in INVALID_TEXTS.items() if len(payload) <= 123])
 def test_a_close_reason_that_is_not_utf_8_fails(name):
-    outcome = outcome_of(close(1000, INVALID[name]))
+    outcome = outcome_of(close(1000, INVALID_TEXTS[name]))
     assert (outcome.code, outcome.failed, outcome.last) == (1007, True, True)
