@@ -84,6 +84,8 @@ def _write_through_pywsgi(status: str, headers: Headers, body: bytes, start_resp
     handler = start_response.__self__
     if handler.request_version != "HTTP/1.1":
         return False
+    if handler.close_connection:  # who asked for that may keep the connection for another request all the same, as nginx does
+        headers = [*headers, ("Connection", "close")]
     data = _response_bytes(status, headers, body)
     handler.code = int(status[:3])
     handler.status = status.encode()

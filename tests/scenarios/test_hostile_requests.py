@@ -46,6 +46,7 @@ class TestLengths:
             assert response is None or response.status in (400, 413)
             assert server.received(session.sid) == []
         else:  # a server that knows one of the two only: then what that one says is the body, and nothing follows it
+            wait_until(lambda: server.received(session.sid), "the message to reach its handler")
             assert server.received(session.sid) in (["str:hello"], ["str:h"])
         connection.close()
 
@@ -60,6 +61,20 @@ class TestLengths:
         assert response is None or 400 <= response.status < 600
         connection.close()
         assert server.received(session.sid) == []
+
+
+class TestLastRequests:
+    @pytest.mark.parametrize("method", ["GET", "POST"])
+    def test_the_answer_to_a_last_request_says_that_it_is_the_last(self, client: Client, method: str):
+        """A proxy that is not told keeps the connection, and its next request is lost on it."""
+        session = client.open_polling()
+        session.send("wait for me")
+        connection = client.connect()
+        body = b"4x" if method == "POST" else None
+        response = connection.request(method, session.target, [("Connection", "close")], body)
+        assert response.status == 200
+        assert "close" in response.tokens("Connection") or response.version == 0
+        connection.close()
 
 
 class TestVersions:
