@@ -227,8 +227,9 @@ def test_handshakes_without_a_follow_up_are_forgotten_in_time(server: Server):
     again, last = flood(1000, before)
     report("flood", server, before, peak, after, again, last)
     assert peak["resident_kilobytes"] - before["resident_kilobytes"] < 4_000 + 4 * peak["sessions"], f"{before} {peak}"
-    # What the interpreter has freed need not leave the process: it is there for the next flood.
-    assert last["resident_kilobytes"] <= after["resident_kilobytes"] + 1_000, f"{after} {last}"
+    # What the interpreter has freed need not leave the process: it is there for the next flood. It takes memory by the megabyte,
+    # and one object that lives on in each of two of them is no leak; a thousand sessions would be four.
+    assert last["resident_kilobytes"] <= after["resident_kilobytes"] + 2_500, f"{after} {last}"
     assert last["descriptors"] <= before["descriptors"] + 2
     assert last["threads"] <= most_threads(server, before["threads"] + 4)
     assert last["greenlets"] <= before["greenlets"] + 10
