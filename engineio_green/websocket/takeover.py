@@ -107,7 +107,7 @@ class TlsSocket:
         while len(data) < size:
             try:
                 more = self._sock.recv(size - len(data))
-            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError):  # the last: TLS ends with our shutdown
                 if data:
                     break
                 raise BlockingIOError from None
