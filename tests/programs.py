@@ -80,8 +80,9 @@ class Program:
 
     def _read(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self.output += line
+        with self._process.stdout as lines:
+            for line in lines:
+                self.output += line
 
     def __enter__(self) -> Program:
         return self
