@@ -3,7 +3,7 @@
 Runs inside the server's process, never in the test's. `SCENARIO_ASYNC_MODE` names the driver, `SCENARIO_OPTIONS` holds the
 server's options as JSON, where a string `"$name"` stands for the callable `name` of `CALLABLES`. The option `scenario` is
 the application's own: a list of `"events"` (handle the further events, too), `"short"` (a disconnect handler with one
-argument), `"debug"` (the server logs all it can) and `"forgetful"` (the journal has the latest 200 clients, so that it is not
+argument), `"debug"` (the server logs all it can) and `"forgetful"` (the journal has the latest 50 clients, so that it is not
 what fills the memory). gunicorn imports `app`.
 """
 
@@ -86,7 +86,7 @@ started_at = time.monotonic()
 def note(sid: str, what: str, detail: Any = None) -> None:
     with journal_lock:
         journal.setdefault(sid, []).append((what, detail))
-        if "forgetful" in own_options and len(journal) > 200:
+        if "forgetful" in own_options and len(journal) > 50:
             del journal[next(iter(journal))]
 
 

@@ -163,7 +163,7 @@ def test_thousands_of_abusive_clients_leave_nothing_behind(server: Server):
     chance = random.Random(7)
     witness = Client(server)
     ws = witness.open_websocket()
-    for abuse in ABUSES * 3:  # what is started lazily is started now
+    for abuse in ABUSES * 8:  # what is started lazily is started now, and the journal is full
         one_cycle(server, abuse)
     wait_until(lambda: server.stats()["sessions"] == 1, "the first sessions to end")
     before = server.stats()
