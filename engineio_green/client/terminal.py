@@ -6,9 +6,12 @@ Owns standard input and output. Must not know options' syntax or exit codes, see
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
+import select
 import signal
 import sys
+import termios
 import threading
 import time
 from types import ModuleType
@@ -42,7 +45,8 @@ class Conversation:
         self.received = 0
         self._heard_at = 0.0
         self._lost: str | None = None
-        self._all_sent = False
+        self._input_ended = False
+        self._unsent = False  # a line came too late for the connection
         self._leaving = False
         self._reading = False
         self._news = threading.Condition()  # guards all of the above, and the screen
@@ -71,7 +75,7 @@ class Conversation:
             with self._news:
                 self._leaving, self._reading = True, False
             self._client.disconnect()
-        if self._lost is not None and not self._all_sent and not self._has_enough():
+        if self._lost is not None and not self._has_enough() and (self._unsent or not self._at_end()):
             print(f"the connection has ended: {self._lost}", file=sys.stderr)
             return False
         return True
@@ -98,12 +102,26 @@ class Conversation:
                 with self._news:
                     self._reading = False
             if line is None:
-                self._all_sent = self._lost is None
+                self._input_ended = True
                 return
             try:
                 self._client.send(line)
             except EngineIOError as error:
+                self._unsent = True
                 print(error, file=sys.stderr)
+
+    def _at_end(self) -> bool:
+        """Whether there are no more lines. Never waits: a goodbye may come before the end of the input was read."""
+        if self._input_ended:
+            return True
+        descriptor = sys.stdin.fileno()
+        if not select.select([descriptor], [], [], 0)[0]:
+            return False  # more may come
+        try:
+            waiting = any(fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)))
+        except OSError:  # /dev/null
+            waiting = False
+        return not waiting and not sys.stdin.readline()
 
     def _read_line(self) -> str | None:
         """Wait for a line; ``None``: there are no more."""

@@ -110,6 +110,31 @@ def test_goodbye_of_the_server_after_the_last_line_is_no_error(server):
     assert (code, out, err) == (DONE, "0:\n", "")
 
 
+SLOW_READER = """
+import sys, time
+from engineio_green.__main__ import main
+
+class SlowInput:
+    isatty, fileno, lines = sys.stdin.isatty, sys.stdin.fileno, 0
+    def readline(self):
+        self.lines += 1
+        if self.lines == 2:
+            time.sleep(20)
+        return real.readline()
+
+real, sys.stdin = sys.stdin, SlowInput()
+sys.exit(main(["client", sys.argv[1]]))
+"""
+
+
+@pytest.mark.parametrize(("more", "expected"), [("", DONE), ("more\n", LOST)])
+def test_goodbye_before_the_end_of_the_input_was_read_is_no_error_either(server, more, expected):
+    command = [sys.executable, "-c", SLOW_READER, url_of(server)]
+    lines = '{"cmd": "disconnect", "n": 1}\n' + more
+    done = subprocess.run(command, input=lines, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout) == (expected, "0:\n"), done.stderr
+
+
 class Terminal:
     """The command on a terminal of its own."""
 

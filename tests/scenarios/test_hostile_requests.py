@@ -222,6 +222,7 @@ class TestSlow:
         connection.close()
         server.new_log()  # some servers say that the body ended
 
+    @pytest.mark.expected_log("Socket error", "Traceback", "TimeoutError", "timed out", "Connection")
     def test_an_answer_that_nobody_reads_is_given_up(self, client: Client, server: Server):
         """Each of them has a thread of a threaded server, which has no more than a few."""
         before = server.stats()
