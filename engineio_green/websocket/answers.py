@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from email.utils import formatdate
 from typing import Any
 
-from engineio_green.websocket import uwsgi_request
+from engineio_green.websocket import pywsgi_handler, uwsgi_request
 from engineio_green.websocket.takeover import eventlet_handler, find_socket, is_tls, take
 
 Headers = list[tuple[str, str]]
@@ -35,9 +35,11 @@ def respond(
     if uwsgi_request.is_around(environ):  # which writes in one piece, and has a socket-timeout
         start_response(status, headers if last or uwsgi_request.keeps_connections() else [*headers, ("Connection", "close")])
         return [body]
-    sock = find_socket(environ)
-    limit_patience(sock, patience)
-    if not last and _write_through_pywsgi(status, headers, body, start_response):
+    handler = pywsgi_handler.handler_of(start_response)
+    sock = find_socket(environ) if handler is None else handler.socket
+    if handler is None or pywsgi_handler.meet(handler):
+        limit_patience(sock, patience)
+    if handler is not None and not last and _write_through_pywsgi(status, headers, body, handler):
         return ()
     if last:
         end_after_response(start_response)
@@ -72,16 +74,12 @@ def limit_patience(sock: Any, seconds: float) -> None:
             pass  # a Unix socket, or one that is gone
 
 
-def _write_through_pywsgi(status: str, headers: Headers, body: bytes, start_response: Any) -> bool:
+def _write_through_pywsgi(status: str, headers: Headers, body: bytes, handler: Any) -> bool:
     """Write to the socket of gevent's server ourselves, in one send, and leave its handler as if it had.
 
     It takes an answer apart to check what we have made, formats the date anew and sends twice: a tenth of a long-poll's
-    cost. Only where nothing stands between the handler and us, and HTTP/1.1 is spoken. Returns whether it was done.
+    cost. Only where HTTP/1.1 is spoken. Returns whether it was done.
     """
-    pywsgi = sys.modules.get("gevent.pywsgi")
-    if pywsgi is None or getattr(start_response, "__func__", None) is not pywsgi.WSGIHandler.start_response:
-        return False
-    handler = start_response.__self__
     if handler.request_version != "HTTP/1.1":
         return False
     if handler.close_connection:  # who asked for that may keep the connection for another request all the same, as nginx does
@@ -92,21 +90,9 @@ def _write_through_pywsgi(status: str, headers: Headers, body: bytes, start_resp
     handler._orig_status = status
     handler.response_headers = headers  # gunicorn's access log looks at them
     handler.headers_sent = True
-    _send_all(handler.socket, data)
+    pywsgi_handler.send_all(handler, data)
     handler.response_length = len(body)
     return True
-
-
-def _send_all(sock: Any, data: bytes) -> None:
-    """Send through a socket of gevent's, whose own way asks the kernel for its buffer's size first."""
-    sent = 0
-    if not is_tls(sock):
-        try:
-            sent = sock._sock.send(data)
-        except BlockingIOError:
-            pass
-    if sent < len(data):
-        sock.sendall(data[sent:])
 
 
 def _write_and_close(status: str, headers: Headers, body: bytes, environ: Mapping[str, Any]) -> bool:
