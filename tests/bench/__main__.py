@@ -20,7 +20,7 @@ from .scenarios import FULL, QUICK, UNITS, Group, label
 from .servers import ALL, ALL_ASYNC, Cores, Server, Tools
 from .window import Timing
 
-FULL_TIMING = Timing(warmup=1.0, measure=3.0, idle=26.0)  # idle: one heartbeat of every client at the default interval
+FULL_TIMING = Timing(warmup=0.8, measure=2.0, idle=26.0)  # idle: one heartbeat of every client at the default interval
 QUICK_TIMING = Timing(warmup=0.7, measure=2.5, idle=5.0)
 
 
