@@ -16,6 +16,7 @@ import os
 import random
 import sys
 import time
+import weakref
 from _thread import allocate_lock
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -78,6 +79,15 @@ if "debug" in own_options:
     options["logger"].setLevel(logging.DEBUG)
 eio = engineio_green.Server(async_mode=ASYNC_MODE, **options)
 
+
+
+class Luggage:
+    """What a connect handler leaves in the environ of its request: it shows how long that is kept."""
+
+    __slots__ = ("__weakref__",)
+
+
+luggage: weakref.WeakSet[Luggage] = weakref.WeakSet()
 journal: dict[str, list[tuple[str, Any]]] = {}
 journal_lock = allocate_lock()  # a native one: nobody waits with it
 started_at = time.monotonic()
@@ -261,6 +271,9 @@ REFUSALS: dict[str, Any] = {"false": False, "string": "go away", "dict": {"why":
 def on_connect(sid: str, environ: dict[str, Any]) -> Any:
     query = query_of(environ)
     note(sid, "connect-start")
+    if "luggage" in query:
+        environ["scenario.luggage"] = Luggage()
+        luggage.add(environ["scenario.luggage"])
     if "delay" in query:
         eio.sleep(float(query["delay"]))
     for number in range(int(query.get("hello", 0))):
@@ -344,6 +357,7 @@ def stats() -> dict[str, Any]:
         "peak_kilobytes": kilobytes("VmHWM"),
         "blocks": sys.getallocatedblocks(),
         "sessions": len(eio.sockets),
+        "luggage": len(luggage),
         "connects": sum(1 for entries in journal.values() if ("connect-end", None) in entries),
         "uptime": time.monotonic() - started_at,
     }

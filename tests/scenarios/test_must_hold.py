@@ -6,7 +6,7 @@ import pytest
 
 from .client import Client, target_of
 from .frames import PING, PONG, encode_frame
-from .servers import FOUR_THREADS, Server
+from .servers import FOUR_THREADS, SYNC_MODES, Server
 from .waiting import wait_until
 
 MESSAGES = 10_000
@@ -107,3 +107,12 @@ def test_five_hundred_idle_websockets_add_no_thread_and_no_greenlet(client: Clie
     assert after["greenlets"] <= before["greenlets"] + 10, f"{before} {after}"
     assert after["resident_kilobytes"] - before["resident_kilobytes"] < 480 * 20, f"{before} {after}"
     assert_all_answer([*first, *sockets])
+
+
+@pytest.mark.modes(*SYNC_MODES)
+def test_nothing_is_kept_of_a_request_that_has_become_a_websocket(client: Client):
+    """An environ is ten times the size of all that a client costs otherwise. The application may keep it, we do not."""
+    sockets = [client.open_websocket("luggage=1") for _ in range(5)]
+    wait_until(lambda: client.address.stats()["luggage"] == 0, "the environs of their requests to be gone")
+    for ws in sockets:
+        assert ws.request("hello") == ["hello"]
