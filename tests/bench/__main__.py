@@ -96,13 +96,12 @@ class Run:
     def _measure(self, group: Group, name: str, repeat: int, lead: str) -> None:
         with Server(name, self._tools, self._cores) as server:
             try:
-                measured = group.measure(server, self._timing, repeat == 0)
+                for scenario, figures in group.measure(server, self._timing, repeat == 0):
+                    self.samples.append(Sample(scenario, name, repeat, figures))
+                    unit = UNITS.get(scenario, "message")
+                    print(f"{lead} {scenario:<18} {name:<15} {report.progress(figures, unit)}", flush=True)
             except Exception as error:
                 raise RuntimeError(f"{error!r}; the server's output ends: {server.log_tail()}") from error
-        for scenario, figures in measured.items():
-            self.samples.append(Sample(scenario, name, repeat, figures))
-            unit = UNITS.get(scenario, "message")
-            print(f"{lead} {scenario:<18} {name:<15} {report.progress(figures, unit)}", flush=True)
 
     def _lead(self, done: int) -> str:
         """Where the run stands: step, minutes gone, and, as soon as a guess is worth something, minutes to go."""

@@ -128,8 +128,8 @@ class Crowd:
             client.sock.close()
         self._epoll.close()
 
-    def echo(self, plan: Plan, timing: Timing) -> Window:
-        """Every client keeps `plan.in_flight` messages on the way."""
+    def echo(self, plan: Plan, timing: Timing, last: bool = False) -> Window:
+        """Every client keeps `plan.in_flight` messages on the way; after the `last` plan what is on the way is given up."""
         request, reply = plan.exchange()
         requests = [request * n for n in range(plan.in_flight + 1)]
         window = Window(self._server, timing)
@@ -140,18 +140,18 @@ class Crowd:
             client.send(requests[-1])
         gc.disable()
         try:
-            self._echo_loop(window, requests, reply, marks, plan.in_flight * len(self._clients))
+            self._echo_loop(window, requests, reply, marks, plan.in_flight * len(self._clients), last)
         finally:
             gc.enable()
         return window
 
     def _echo_loop(
-        self, window: Window, requests: list[bytes], reply: bytes, marks: dict[int, list[float]], outstanding: int
+        self, window: Window, requests: list[bytes], reply: bytes, marks: dict[int, list[float]], outstanding: int, last: bool
     ) -> None:
         clients, now, poll, latencies = self._clients, time.perf_counter, self._epoll.poll, window.latencies
         room = 65536 if len(reply) > 1000 else 8192
         in_flight = len(requests) - 1
-        while outstanding:
+        while outstanding and (window.open or not last):
             events = poll(STALL)
             if not events:
                 raise Stalled(f"no answer for {STALL:.0f} s, {outstanding} messages on the way")

@@ -5,7 +5,7 @@ It owns the list of measurements and the table of aims. How a load works and how
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from .conversations import connect_cycle, polling_echo, run, upgrade_cycle
@@ -21,7 +21,7 @@ CONNECTS_AT_ONCE = 10
 UPGRADES_AT_ONCE = 50  # one upgrade may have to wait for the pace at which a server ends polls
 SETTLING = 2.0  # seconds between the last connect and the measurement of memory
 
-Measured = dict[str, Figures]
+Measured = Iterator[tuple[str, Figures]]  # each with the key of its scenario, as soon as it is known
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,12 @@ def _echo_key(clients: int, plan: Plan) -> str:
     return f"echo-{clients}-{size}-x{plan.in_flight}"
 
 
-def _echo(clients: int, plans: Iterable[Plan]) -> Callable[[Server, Timing, bool], Measured]:
+def _echo(clients: int, plans: Sequence[Plan]) -> Callable[[Server, Timing, bool], Measured]:
     def measure(server: Server, timing: Timing, first: bool) -> Measured:
         crowd = Crowd(server, clients)
         try:
-            return {_echo_key(clients, plan): crowd.echo(plan, timing).figures() for plan in plans}
+            for plan in plans:
+                yield _echo_key(clients, plan), crowd.echo(plan, timing, plan is plans[-1]).figures()
         finally:
             crowd.close()
 
@@ -62,21 +63,21 @@ def _echo(clients: int, plans: Iterable[Plan]) -> Callable[[Server, Timing, bool
 
 
 def _polling(server: Server, timing: Timing, first: bool) -> Measured:
-    return {"polling": run(polling_echo, POLLING_CLIENTS, server, timing).figures()}
+    yield "polling", run(polling_echo, POLLING_CLIENTS, server, timing).figures()
 
 
 def _connect(server: Server, timing: Timing, first: bool) -> Measured:
-    return {"connect": run(connect_cycle, CONNECTS_AT_ONCE, server, timing).figures()}
+    yield "connect", run(connect_cycle, CONNECTS_AT_ONCE, server, timing).figures()
 
 
 def _upgrade(server: Server, timing: Timing, first: bool) -> Measured:
-    return {"upgrade": run(upgrade_cycle, UPGRADES_AT_ONCE, server, timing).figures()}
+    yield "upgrade", run(upgrade_cycle, UPGRADES_AT_ONCE, server, timing).figures()
 
 
 def _fan_out(server: Server, timing: Timing, first: bool) -> Measured:
     crowd = Crowd(server, FAN_OUT_CLIENTS)
     try:
-        return {"fan-out": crowd.fan_out("x" * 22, timing).figures()}
+        yield "fan-out", crowd.fan_out("x" * 22, timing).figures()
     finally:
         crowd.close()
 
@@ -94,7 +95,7 @@ def _idle(server: Server, timing: Timing, first: bool) -> Measured:
             begin = server.cpu_seconds()
             crowd.idle(timing.idle)
             figures.idle_percent = (server.cpu_seconds() - begin) / timing.idle * 100
-        return {"idle": figures}
+        yield "idle", figures
     finally:
         crowd.close()
 
