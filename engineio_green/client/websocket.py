@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from struct import Struct
 from typing import Any, Protocol
 
 import websocket
+from urllib3.util import wait_for_read, wait_for_write
 
 from engineio_green.client.errors import Lost, explain
 from engineio_green.core.client_request import refusal
 from engineio_green.core.session import Reason
 from engineio_green.exceptions import ConnectionError
 from engineio_green.websocket.stream import BINARY, CLOSE, TEXT, Message, apply_mask  # type: ignore[attr-defined]  # theirs, found once
+from engineio_green.websocket.tls import TlsSocket, is_tls
 
 READ_SIZE = 65536
 _HEADER_16, _HEADER_64 = Struct("!BBH").pack, Struct("!BBQ").pack
@@ -73,6 +75,8 @@ class Wire:
             raise explain(exc, address) from None
         except ValueError as exc:
             raise ConnectionError(f"{address}: {exc}", kind="protocol") from None
+        if is_tls(self._library.sock):
+            self._library.sock = PatientTlsSocket(self._library.sock)
         self._socket: Any = self._library.sock
         self._owner = owner
         self.control: list[bytes] = []
@@ -181,15 +185,64 @@ class _Buffered:
     """Reads what there is instead of the few bytes that are wanted at the moment. In front of a websocket class."""
 
     buffer = b""
+    sock: Any  # of the class behind it
 
     def fill(self) -> None:
-        self.buffer += super()._recv(READ_SIZE)  # type: ignore[misc]  # of the class behind it
+        """Wait for data. Not by the library's own reading, which closes a descriptor that another thread may be writing to."""
+        try:
+            data = self.sock.recv(READ_SIZE)
+        except TimeoutError as exc:
+            raise websocket.WebSocketTimeoutException(str(exc)) from None
+        if not data:
+            raise websocket.WebSocketConnectionClosedException("the connection was closed")
+        self.buffer += data
 
     def _recv(self, size: int) -> bytes:
         if not self.buffer:
             self.fill()
         found, self.buffer = self.buffer[:size], self.buffer[size:]
         return found
+
+
+class PatientTlsSocket(TlsSocket):
+    """One that waits, with the TLS layer free for the other direction meanwhile, and raises ``TimeoutError``."""
+
+    __slots__ = ("_timeout",)
+
+    def __init__(self, sock: Any) -> None:
+        self._timeout: float | None = sock.gettimeout()
+        super().__init__(sock)
+
+    def settimeout(self, seconds: float | None) -> None:
+        self._timeout = seconds
+
+    def gettimeout(self) -> float | None:
+        return self._timeout
+
+    def recv(self, size: int) -> bytes:
+        while True:
+            try:
+                return super().recv(size)
+            except BlockingIOError:
+                self._wait(wait_for_read)
+
+    def send(self, data: Any) -> int:
+        while True:
+            try:
+                sent = super().send(data)
+            except BlockingIOError:
+                sent = 0
+            if sent:
+                return sent
+            self._wait(wait_for_write)
+
+    def _wait(self, wait: Callable[..., bool]) -> None:
+        try:
+            if wait(self, self._timeout):
+                return
+        except ValueError as exc:  # a descriptor of -1
+            raise OSError(f"the connection was closed ({exc})") from None
+        raise TimeoutError("the server is silent")
 
 
 def _take_whole(data: bytes) -> tuple[list[Message], int]:

@@ -14,7 +14,8 @@ from email.utils import formatdate
 from typing import Any
 
 from engineio_green.websocket import pywsgi_handler, uwsgi_request
-from engineio_green.websocket.takeover import eventlet_handler, find_socket, is_tls, take
+from engineio_green.websocket.takeover import eventlet_handler, find_socket, take
+from engineio_green.websocket.tls import is_tls
 
 Headers = list[tuple[str, str]]
 

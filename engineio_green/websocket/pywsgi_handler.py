@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from engineio_green.websocket.takeover import is_tls
+from engineio_green.websocket.tls import is_tls
 
 # A field as nearly all are: a token, a colon, and text of one line (RFC 9110, section 5.5), in the bytes of ISO-8859-1. No part
 # can match what the next one begins with, so that a line which does not match is given up in the time of one pass.

@@ -10,12 +10,12 @@ from __future__ import annotations
 import _socket
 import errno
 import io
-import ssl
 import threading
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from engineio_green.websocket import uwsgi_request
+from engineio_green.websocket.tls import TlsSocket, is_tls
 
 # The C class: monkey patching replaces socket.socket, and it is a third of its size.
 RawSocket = _socket.socket
@@ -92,50 +92,13 @@ def _make_husk(sock: Any) -> None:
     sock.__class__ = _husk_classes[cls]
 
 
-class TlsSocket:
-    """A TLS socket of the server with the manners of a plain non-blocking one."""
-
-    __slots__ = ("_sock",)
-
-    def __init__(self, sock: Any) -> None:
-        self._sock = sock
-        sock.setblocking(False)
-
-    def recv(self, size: int) -> bytes:
-        """Read until *size* bytes or nothing more: what stayed in the TLS layer would wake no poller."""
-        data = b""
-        while len(data) < size:
-            try:
-                more = self._sock.recv(size - len(data))
-            except (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError):  # the last: TLS ends with our shutdown
-                if data:
-                    break
-                raise BlockingIOError from None
-            except OSError:
-                more = b""
-            if not more:
-                break
-            data += more
-        return data
-
-    def send(self, data: bytes) -> int:
-        try:
-            return int(self._sock.send(data))
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            raise BlockingIOError from None
-
-    def fileno(self) -> int:
-        return int(self._sock.fileno())
-
-    def shutdown(self, how: int) -> None:
-        self._sock.shutdown(how)
-
-    def setsockopt(self, *args: Any) -> None:
-        self._sock.setsockopt(*args)
+class _AttachedSocket(TlsSocket):
+    __slots__ = ()
 
     def close(self) -> None:
         """Leave the closing to the server, which does it when the request returns."""
-        _make_husk(self._sock)
+        with self._lock:
+            _make_husk(self._sock)
 
 
 def find_socket(environ: Mapping[str, Any]) -> Any:
@@ -159,10 +122,6 @@ def _reader(source: Any) -> Any:
     return getattr(getattr(source, "_read", None), "__self__", source)  # Django's development server
 
 
-def is_tls(sock: Any) -> bool:
-    return isinstance(sock, ssl.SSLSocket) or hasattr(sock, "_sslobj")
-
-
 def can_take(environ: Mapping[str, Any]) -> bool:
     """Tell whether :func:`take` will work for a request of this connection."""
     if uwsgi_request.is_around(environ):
@@ -179,7 +138,7 @@ def take(environ: Mapping[str, Any]) -> Taken | None:
         return None
     source = environ.get("wsgi.input")
     if is_tls(sock):
-        return Taken(TlsSocket(sock), _read_ahead(source), True)
+        return Taken(_AttachedSocket(sock), _read_ahead(source), True)
     family, kind, proto = sock.family, sock.type, sock.proto
     inner = getattr(sock, "fd", sock)  # eventlet keeps the real socket inside its own
     descriptor = inner.detach()

@@ -16,6 +16,8 @@ from typing import Any
 
 from scenarios.waiting import wait_until
 
+from engineio_green.client.websocket import PatientTlsSocket
+
 
 class Middleman:
     """Listens on a free port and passes bytes on to *target*.
@@ -65,16 +67,16 @@ class Middleman:
         self._sockets.append(sock)
         with contextlib.suppress(OSError):
             if self._tls is not None:
-                sock = self._tls.wrap_socket(sock, server_side=True)
+                sock = PatientTlsSocket(self._tls.wrap_socket(sock, server_side=True))  # one thread reads, one writes
                 self._sockets.append(sock)
             head = sock.recv(65536)
             self.requests.append(head)
             if self._http_proxy and head.startswith(b"CONNECT"):
-                sock.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                _send_all(sock, b"HTTP/1.1 200 Connection established\r\n\r\n")
                 head = sock.recv(65536)
             if self.refuse_websocket is not None and b"upgrade: websocket" in head.lower():
                 if self.refuse_websocket:
-                    sock.sendall(b"HTTP/1.1 %d No\r\nContent-Length: 2\r\n\r\nno" % self.refuse_websocket)
+                    _send_all(sock, b"HTTP/1.1 %d No\r\nContent-Length: 2\r\n\r\nno" % self.refuse_websocket)
                     sock.close()
                 return
             server = socket.create_connection(("127.0.0.1", self._target))
@@ -89,7 +91,7 @@ class Middleman:
             time.sleep(self._delay)
         if self._http_proxy:
             data = data.replace(b" http://127.0.0.1:%d/" % self._target, b" /", 1)
-        to.sendall(data)
+        _send_all(to, data)
 
     def _pump(self, source: Any, to: socket.socket, note: bool) -> None:
         try:
@@ -130,3 +132,8 @@ class Middleman:
     @property
     def url(self) -> str:
         return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
+
+
+def _send_all(sock: Any, data: bytes) -> None:
+    while data:
+        data = data[sock.send(data) :]

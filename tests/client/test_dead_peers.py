@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import ssl
 import time
 
 import pytest
@@ -93,9 +94,15 @@ def test_disconnect_from_a_stopped_server_is_over_in_time(stoppable, stop, trans
     assert recorder.client.state == "disconnected"
 
 
-def test_path_that_swallows_everything_is_noticed_when_the_time_is_up(impatient, transports, make):
-    with Middleman(impatient.port) as path:
-        recorder = connected(make, path.url, transports)
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_path_that_swallows_everything_is_noticed_when_the_time_is_up(impatient, transports, make, scheme, certificate):
+    context = None
+    if scheme == "https":
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*certificate)
+    with Middleman(impatient.port, tls=context) as path:
+        recorder = connected(make, path.url, transports, ssl_verify=False)
         path.frozen = True
         assert_gone(recorder, ("ping timeout", "transport error"), PATIENCE + 1.5)
 

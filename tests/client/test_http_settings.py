@@ -162,6 +162,18 @@ def test_own_ca_is_trusted_on_both_transports(tls, make, certificate, transport)
 
 
 @TRANSPORTS
+def test_large_messages_go_both_ways_at_once_through_tls(tls, make, certificate, transport):
+    session = requests.Session()
+    session.verify = str(certificate[0])
+    recorder = make(http_session=session)
+    recorder.client.connect(tls.url, transports=[transport])
+    messages = [bytes([number]) * 700_000 for number in range(16)]  # more than all buffers on the way hold
+    for message in messages:
+        recorder.client.send(message)
+    assert recorder.wait_messages(len(messages)) == messages
+
+
+@TRANSPORTS
 def test_ca_of_the_environment_is_trusted(tls, make, certificate, transport, monkeypatch):
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate[0]))
     talk(make(), tls.url, transport)
