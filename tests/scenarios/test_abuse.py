@@ -243,7 +243,8 @@ def test_a_flood_of_pongs_starts_nothing(client: Client, server: Server):
         ws.send_raw(encode_frame(TEXT, b"3") * 100 + encode_frame(PONG, b"x") * 100)
     assert ws.request("done") == ["done"]
     after = server.stats()
-    assert after["threads"] <= most_threads(server, before["threads"] + 2)
+    # On a busy machine the supervisor of the threads adds a few workers; who started something for a pong would start thousands.
+    assert after["threads"] <= most_threads(server, before["threads"] + 4)
     assert after["greenlets"] <= before["greenlets"] + 2
 
 
