@@ -13,6 +13,8 @@ from scenarios.servers import Server
 from scenarios.waiting import wait_until
 
 from engineio_green.client import link, outbound
+from engineio_green.client.errors import Lost
+from engineio_green.client.websocket import Wire
 from engineio_green.exceptions import NotConnectedError
 
 from .conftest import SERVED_BY, url_of
@@ -39,6 +41,12 @@ def stop(stoppable):
     pid = stoppable.stats()["pid"]
     yield lambda: os.kill(pid, signal.SIGSTOP)
     os.kill(pid, signal.SIGCONT)
+
+
+def tls_context(certificate):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    return context
 
 
 def connected(make, url, transports, **options):
@@ -97,11 +105,7 @@ def test_disconnect_from_a_stopped_server_is_over_in_time(stoppable, stop, trans
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_path_that_swallows_everything_is_noticed_when_the_time_is_up(impatient, transports, make, scheme, certificate):
-    context = None
-    if scheme == "https":
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*certificate)
-    with Middleman(impatient.port, tls=context) as path:
+    with Middleman(impatient.port, tls=tls_context(certificate) if scheme == "https" else None) as path:
         recorder = connected(make, path.url, transports, ssl_verify=False)
         path.frozen = True
         assert_gone(recorder, ("ping timeout", "transport error"), PATIENCE + 1.5)
@@ -116,6 +120,31 @@ def test_connection_that_is_cut_is_noticed_at_once(server, transports, make):
             path.wait_requests(4)  # the second GET: a connection that is cut while nobody uses it is no loss
         path.cut()
         assert_gone(recorder, ("transport close", "transport error"), 1)
+    server.new_log()
+
+
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+@pytest.mark.parametrize("scheme", ["ws", "wss"])
+def test_reader_that_sees_the_end_leaves_the_descriptor_to_who_may_be_writing(server, certificate, scheme):
+    """The number of a closed descriptor may be another connection's the next moment, which would get what is written."""
+
+    class Owner:
+        def tick(self, wire):
+            return True
+
+        def flush_control(self, wire):
+            raise AssertionError("nothing was to be answered")
+
+    with Middleman(server.port, tls=tls_context(certificate) if scheme == "wss" else None) as path:
+        options = {"timeout": 5, "suppress_origin": True, "sslopt": {"cert_reqs": ssl.CERT_NONE}}
+        wire = Wire(f"{scheme}://127.0.0.1:{path.port}/engine.io/?EIO=4&transport=websocket", options, Owner())
+        assert wire.read()[0].startswith("0{")
+        path.cut()
+        with pytest.raises(Lost):
+            wire.read()
+        assert wire._socket.fileno() >= 0
+        wire.close()
+        assert wire._socket.fileno() == -1
     server.new_log()
 
 
