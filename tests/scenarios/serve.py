@@ -79,8 +79,8 @@ def serve_eventlet(port: int) -> None:
 
     from .app import app
 
-    # Its server waits for requests under way, held polls included: end as a killed process does.
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    # SIGTERM is the system's to handle: its server would wait for requests under way, held polls included. And a handler in
+    # Python, for which a signal comes just before the hub begins to wait, runs only when the hub has something else to do.
     eventlet.wsgi.server(eventlet.listen(("127.0.0.1", port)), app)
 
 
