@@ -10,6 +10,7 @@ from __future__ import annotations
 import json as stdlib_json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from engineio_green.core.settings import Settings
@@ -132,16 +133,9 @@ class Session:
     def _open_frame(self, can_upgrade: bool) -> str:
         settings = self.settings
         allowed = can_upgrade and settings.allow_upgrades and "websocket" in settings.transports
-        return "0" + stdlib_json.dumps(
-            {
-                "sid": self.sid,
-                "upgrades": ["websocket"] if allowed and self.transport == "polling" else [],
-                "pingInterval": round((settings.ping_interval + settings.ping_grace) * 1000),
-                "pingTimeout": round(settings.ping_timeout * 1000),
-                "maxPayload": settings.max_http_buffer_size,
-            },
-            separators=(",", ":"),
-        )
+        upgrades = ("websocket",) if allowed and self.transport == "polling" else ()
+        interval, timeout = settings.ping_interval + settings.ping_grace, settings.ping_timeout
+        return f'0{{"sid":{stdlib_json.dumps(self.sid)},{_handshake(upgrades, interval, timeout, settings.max_http_buffer_size)}'
 
     def close(self, reason: str, code: int = 1000, detail: str = "") -> Closed | None:
         """End the session at once. Returns what happened, or ``None`` when it had ended before."""
@@ -382,6 +376,18 @@ class Session:
             self.awaiting_pong = True
             self.pong_due = now + self.settings.ping_timeout
             self.outbox.append(PING_FRAME)
+
+
+@lru_cache(maxsize=16)
+def _handshake(upgrades: tuple[str, ...], interval: float, timeout: float, max_payload: int) -> str:
+    """Return what open packets hold behind the session id: of one server they are all the same, of two kinds."""
+    offer = {
+        "upgrades": upgrades,
+        "pingInterval": round(interval * 1000),
+        "pingTimeout": round(timeout * 1000),
+        "maxPayload": max_payload,
+    }
+    return stdlib_json.dumps(offer, separators=(",", ":"))[1:]
 
 
 def _check_client_frames(frames: list[Frame]) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import functools
+import gc
+import inspect
+import weakref
 
 import pytest
 
@@ -78,3 +81,38 @@ class Silent:
 
 def test_a_function_without_a_signature_is_called_in_the_short_form():
     assert [count for count in range(4) if takes(Silent(), count)] == [1]
+
+
+def test_what_is_known_of_a_function_keeps_nothing_alive():
+    thing = Object()
+    method, alive = thing.two, weakref.ref(thing)
+    assert takes(method, 2)
+    assert takes(method, 2)
+    del thing, method
+    gc.collect()
+    assert alive() is None
+
+
+class NotToBeRemembered:
+    """Without a hash, and without a place for weak references."""
+
+    __slots__ = ()
+    __hash__ = None
+
+    def __call__(self, sid):
+        raise AssertionError("not by trying")
+
+
+def test_a_function_that_can_not_be_remembered_is_examined_each_time():
+    function = NotToBeRemembered()
+    for _ in range(2):
+        assert [count for count in range(4) if takes(function, count)] == [1]
+
+
+def test_a_function_is_examined_once(monkeypatch):
+    def handler(sid):
+        raise AssertionError("not by trying")
+
+    assert takes(handler, 1)
+    monkeypatch.setattr(inspect, "signature", None)
+    assert takes(handler, 1)

@@ -23,7 +23,7 @@ PURE = {
     *("__future__", "abc", "base64", "binascii", "bisect", "collections", "contextlib", "copy", "dataclasses", "datetime"),
     *("enum", "fractions", "functools", "gzip", "hashlib", "heapq", "hmac", "html", "inspect", "ipaddress", "itertools"),
     *("json", "keyword", "math", "numbers", "operator", "re", "string", "struct", "textwrap", "types", "typing", "unicodedata"),
-    *("zlib", "email.utils", "http", "urllib.parse"),
+    *("weakref", "zlib", "email.utils", "http", "urllib.parse"),
 }
 LONGEST_FILE = 450
 
