@@ -43,7 +43,7 @@ class EventletHub(Hub):
         self.thread = _thread.get_ident()
         self._calls: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()  # from foreign threads
         self._bell = Bell()
-        self._hub.add(self._hub.READ, self._bell.fileno(), self._run_calls, _ignore, _ignore)
+        self._listen(self._hub.READ, self._bell.fileno(), self._run_calls)
 
     def greenlet(self) -> Any:
         self._hub.ensure_greenlet()
@@ -83,9 +83,7 @@ class EventletHub(Hub):
     def switch_reading(self, watch: Watch, on: bool) -> None:
         if on and watch.readable is None:
             connection = watch.connection
-            watch.readable = self._hub.add(
-                self._hub.READ, watch.descriptor, lambda _: self.start(connection), _ignore, _ignore
-            )
+            watch.readable = self._listen(self._hub.READ, watch.descriptor, lambda _: self.start(connection))
         elif not on and watch.readable is not None:
             self._hub.remove(watch.readable)
             watch.readable = None
@@ -93,12 +91,16 @@ class EventletHub(Hub):
     def switch_writing(self, watch: Watch, on: bool) -> None:
         if on and watch.writable is None:
             connection = watch.connection
-            watch.writable = self._hub.add(
-                self._hub.WRITE, watch.descriptor, lambda _: connection.on_writable(), _ignore, _ignore
-            )
+            watch.writable = self._listen(self._hub.WRITE, watch.descriptor, lambda _: connection.on_writable())
         elif not on and watch.writable is not None:
             self._hub.remove(watch.writable)
             watch.writable = None
+
+    def _listen(self, kind: str, descriptor: int, call: Callable[[int], Any]) -> Any:
+        listener = self._hub.add(kind, descriptor, call, _ignore, _ignore)
+        # It would keep the greenlet that is running now, a request's, for as long as it listens: 2 KB for each websocket.
+        listener.greenlet = self._hub.greenlet
+        return listener
 
     def unwatch(self, watch: Watch) -> None:
         self.switch_reading(watch, False)

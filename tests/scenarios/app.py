@@ -87,7 +87,7 @@ class Luggage:
     __slots__ = ("__weakref__",)
 
 
-luggage: weakref.WeakSet[Luggage] = weakref.WeakSet()
+luggage: weakref.WeakSet[Any] = weakref.WeakSet()  # and the greenlets of these requests
 journal: dict[str, list[tuple[str, Any]]] = {}
 journal_lock = allocate_lock()  # a native one: nobody waits with it
 started_at = time.monotonic()
@@ -274,6 +274,8 @@ def on_connect(sid: str, environ: dict[str, Any]) -> Any:
     if "luggage" in query:
         environ["scenario.luggage"] = Luggage()
         luggage.add(environ["scenario.luggage"])
+        if ASYNC_MODE in ("gevent", "eventlet"):
+            luggage.add(sys.modules["greenlet"].getcurrent())
     if "delay" in query:
         eio.sleep(float(query["delay"]))
     for number in range(int(query.get("hello", 0))):

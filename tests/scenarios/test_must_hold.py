@@ -111,8 +111,10 @@ def test_five_hundred_idle_websockets_add_no_thread_and_no_greenlet(client: Clie
 
 @pytest.mark.modes(*SYNC_MODES)
 def test_nothing_is_kept_of_a_request_that_has_become_a_websocket(client: Client):
-    """An environ is ten times the size of all that a client costs otherwise. The application may keep it, we do not."""
+    """An environ is ten times the size of all that a client costs otherwise. The application may keep it, we do not.
+
+    Neither the greenlet that has served the request: even one that has ended takes as much as the client."""
     sockets = [client.open_websocket("luggage=1") for _ in range(5)]
-    wait_until(lambda: client.address.stats()["luggage"] == 0, "the environs of their requests to be gone")
+    wait_until(lambda: client.address.stats()["luggage"] == 0, "the environs and greenlets of their requests to be gone")
     for ws in sockets:
         assert ws.request("hello") == ["hello"]
