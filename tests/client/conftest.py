@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,14 @@ def any_server(request: pytest.FixtureRequest, servers: Servers) -> Iterator[Ser
 def impatient(servers: Servers) -> Server:
     """A server with short heartbeats."""
     return servers.get("gevent-pywsgi", ping_interval=0.3, ping_timeout=0.3)
+
+
+@pytest.fixture(scope="session")
+def tls_context(certificate: tuple[Path, Path]) -> ssl.SSLContext:
+    """What a middleman needs to speak TLS to clients."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    return context
 
 
 @pytest.fixture(params=list(TRANSPORTS))

@@ -6,7 +6,6 @@ import contextlib
 import os
 import pty
 import signal
-import ssl
 import subprocess
 import sys
 import time
@@ -85,10 +84,8 @@ def test_headers_are_sent_and_the_path_is_used(server):
         assert all(b"X-A: 1" in head and b"X-B: 2" in head for head in path.requests)
 
 
-def test_insecure_accepts_any_certificate(server, certificate):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*certificate)
-    with Middleman(server.port, tls=context) as path:
+def test_insecure_accepts_any_certificate(server, tls_context):
+    with Middleman(server.port, tls=tls_context) as path:
         assert run(path.url, "--transport", "websocket")[0] == NO_CONNECTION
         code, out, _ = run(path.url, "--transport", "websocket", "--insecure", "--expect", "1", lines="x\n")
     assert (code, out) == (DONE, "x\n")

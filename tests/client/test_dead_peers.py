@@ -43,12 +43,6 @@ def stop(stoppable):
     os.kill(pid, signal.SIGCONT)
 
 
-def tls_context(certificate):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*certificate)
-    return context
-
-
 def connected(make, url, transports, **options):
     recorder = make(**{"request_timeout": 1, **options})
     recorder.client.connect(url, transports=transports)
@@ -104,8 +98,8 @@ def test_disconnect_from_a_stopped_server_is_over_in_time(stoppable, stop, trans
 
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_path_that_swallows_everything_is_noticed_when_the_time_is_up(impatient, transports, make, scheme, certificate):
-    with Middleman(impatient.port, tls=tls_context(certificate) if scheme == "https" else None) as path:
+def test_path_that_swallows_everything_is_noticed_when_the_time_is_up(impatient, transports, make, scheme, tls_context):
+    with Middleman(impatient.port, tls=tls_context if scheme == "https" else None) as path:
         recorder = connected(make, path.url, transports, ssl_verify=False)
         path.frozen = True
         assert_gone(recorder, ("ping timeout", "transport error"), PATIENCE + 1.5)
@@ -125,7 +119,7 @@ def test_connection_that_is_cut_is_noticed_at_once(server, transports, make):
 
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 @pytest.mark.parametrize("scheme", ["ws", "wss"])
-def test_reader_that_sees_the_end_leaves_the_descriptor_to_who_may_be_writing(server, certificate, scheme):
+def test_reader_that_sees_the_end_leaves_the_descriptor_to_who_may_be_writing(server, tls_context, scheme):
     """The number of a closed descriptor may be another connection's the next moment, which would get what is written."""
 
     class Owner:
@@ -135,7 +129,7 @@ def test_reader_that_sees_the_end_leaves_the_descriptor_to_who_may_be_writing(se
         def flush_control(self, wire):
             raise AssertionError("nothing was to be answered")
 
-    with Middleman(server.port, tls=tls_context(certificate) if scheme == "wss" else None) as path:
+    with Middleman(server.port, tls=tls_context if scheme == "wss" else None) as path:
         options = {"timeout": 5, "suppress_origin": True, "sslopt": {"cert_reqs": ssl.CERT_NONE}}
         wire = Wire(f"{scheme}://127.0.0.1:{path.port}/engine.io/?EIO=4&transport=websocket", options, Owner())
         assert wire.read()[0].startswith("0{")

@@ -146,11 +146,9 @@ def client_certificate(tmp_path_factory):
 
 
 @pytest.fixture
-def tls(server, certificate):
+def tls(server, tls_context):
     """The server behind TLS, with a certificate that only its own CA file vouches for."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*certificate)
-    with Middleman(server.port, tls=context) as path:
+    with Middleman(server.port, tls=tls_context) as path:
         yield path
 
 

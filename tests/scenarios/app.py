@@ -80,7 +80,6 @@ if "debug" in own_options:
 eio = engineio_green.Server(async_mode=ASYNC_MODE, **options)
 
 
-
 class Luggage:
     """What a connect handler leaves in the environ of its request: it shows how long that is kept."""
 
