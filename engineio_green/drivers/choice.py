@@ -40,16 +40,22 @@ def load_driver(name: str) -> type[Driver]:
 def choose_driver() -> type[Driver]:
     """Return the first model, in the documented order, that has what it needs.
 
-    eventlet must also be in use: it changes how a process works too much to be taken because it is installed.
+    eventlet must also be in use: it changes how a process works too much to be taken because it is installed. Only programs
+    that know this package as engineio get it all the same, since that is what they were written for.
     """
     for name in DRIVERS:
-        if name == "eventlet" and "eventlet" not in sys.modules:
+        if name == "eventlet" and "eventlet" not in sys.modules and not _stands_in():
             continue
         try:
             return load_driver(name)
         except DriverError:
             continue
     raise DriverError("no concurrency model works in this process")
+
+
+def _stands_in() -> bool:
+    spec = getattr(sys.modules.get("engineio"), "__spec__", None)
+    return spec is not None and spec.origin == "engineio_green"
 
 
 def model_around() -> str:

@@ -14,6 +14,7 @@ import eventlet.hubs
 import eventlet.patcher
 import eventlet.queue
 
+from engineio_green.drivers.green_tasks import GreenTask
 from engineio_green.drivers.greenlets import GreenDriver, Hub
 from engineio_green.drivers.pollers import Bell
 
@@ -111,6 +112,30 @@ def _ignore(*args: Any) -> None:
     """Listeners are removed before their descriptor closes: eventlet has nothing to tell."""
 
 
+class EventletTask(GreenTask):
+    """A task with the manners of an ``eventlet.GreenThread``."""
+
+    __slots__ = ()
+
+    def timed_out(self, timeout: float | None) -> BaseException:
+        error: BaseException = eventlet.Timeout(timeout)
+        error.cancel()  # type: ignore[attr-defined]  # making one has set the alarm
+        return error
+
+    def wait(self) -> Any:
+        """Return what the function returned, once it has; raise what it raised."""
+        return self.get()
+
+    def link(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        """Call ``function(task, *args, **kwargs)`` when the task has ended, from the hub, where it must not wait."""
+        self.rawlink(lambda task: function(task, *args, **kwargs))
+
+    def cancel(self, *throw_args: Any) -> None:
+        """Keep it from beginning, if it has not begun."""
+        if self.waits:
+            self.kill()
+
+
 class EventletDriver(GreenDriver):
     name = "eventlet"
 
@@ -141,8 +166,11 @@ class EventletDriver(GreenDriver):
 
     create_lock = staticmethod(_thread.allocate_lock)
 
-    def start_background_task(self, target: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        return _Task(eventlet.spawn(target, *args, **kwargs))
+    def start_background_task(self, target: Callable[..., Any], *args: Any, **kwargs: Any) -> EventletTask:
+        hub = self.hub()
+        task = EventletTask(hub, target, args, kwargs)
+        hub.start_task(task)
+        return task
 
     def sleep(self, seconds: float) -> None:
         eventlet.sleep(seconds)
@@ -156,16 +184,6 @@ class EventletDriver(GreenDriver):
 
     def create_event(self, *args: Any, **kwargs: Any) -> Any:
         return Event()
-
-
-class _Task:
-    """A green thread with a thread's ``join``."""
-
-    def __init__(self, thread: Any) -> None:
-        self._thread = thread
-
-    def join(self) -> Any:
-        return self._thread.wait()
 
 
 class Event:

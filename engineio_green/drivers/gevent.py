@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -12,6 +13,7 @@ import gevent.monkey
 import gevent.queue
 from gevent._hub_local import get_hub_if_exists
 
+from engineio_green.drivers.green_tasks import GreenTask
 from engineio_green.drivers.greenlets import GreenDriver, Hub
 
 if TYPE_CHECKING:
@@ -92,6 +94,33 @@ class GeventHub(Hub):
                 watcher.close()
 
 
+class GeventTask(GreenTask):
+    """A task with the manners of a ``gevent.Greenlet``, so that ``gevent.joinall`` and the like take it for one."""
+
+    __slots__ = ()
+
+    @property
+    def loop(self) -> Any:
+        """The loop of its hub."""
+        return self._hub.greenlet().loop
+
+    def timed_out(self, timeout: float | None) -> BaseException:
+        error: BaseException = gevent.Timeout(timeout)
+        return error
+
+    def link(self, callback: Callable[[GreenTask], Any]) -> None:
+        """Call ``callback(task)`` in a greenlet of its own when the task has ended."""
+        self.rawlink(partial(gevent.spawn, callback))
+
+    def link_value(self, callback: Callable[[GreenTask], Any]) -> None:
+        """The same, if it has ended without an error."""
+        self.rawlink(lambda task: gevent.spawn(callback, task) if self.successful() else None)
+
+    def link_exception(self, callback: Callable[[GreenTask], Any]) -> None:
+        """The same, if it has ended with an error."""
+        self.rawlink(lambda task: None if self.successful() else gevent.spawn(callback, task))
+
+
 class GeventDriver(GreenDriver):
     name = "gevent"
     hub_class = GeventHub
@@ -119,8 +148,11 @@ class GeventDriver(GreenDriver):
 
     create_lock = staticmethod(_allocate_lock)
 
-    def start_background_task(self, target: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        return gevent.spawn(target, *args, **kwargs)
+    def start_background_task(self, target: Callable[..., Any], *args: Any, **kwargs: Any) -> GeventTask:
+        hub = self.hub()
+        task = GeventTask(hub, target, args, kwargs)
+        hub.start_task(task)
+        return task
 
     def sleep(self, seconds: float) -> None:
         gevent.sleep(seconds)

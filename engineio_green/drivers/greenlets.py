@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from greenlet import GreenletExit, getcurrent, greenlet
 from engineio_green.drivers.base import Driver, Job, NativeWakeup, Wakeup, clock
 
 if TYPE_CHECKING:
+    from engineio_green.drivers.green_tasks import GreenTask
     from engineio_green.websocket.connection import Connection
 
 # Parked workers beyond this many are let go: a burst of blocking handlers must not keep its greenlets for ever.
@@ -35,6 +37,8 @@ class Hub(ABC):
 
     def __init__(self) -> None:
         self.parked: list[Worker] = []
+        self._tasks: deque[GreenTask] = deque()  # that have been started, and not begun
+        self._starting = False  # a job has the processor, and we have it next
 
     # --- the model's part ------------------------------------------------------------------------------------------------
 
@@ -78,7 +82,33 @@ class Hub(ABC):
     # --- shared --------------------------------------------------------------------------------------------------------
 
     def start(self, job: Job, *_: Any) -> None:
-        """Run *job* until it ends or blocks. Only from the hub greenlet."""
+        """Run *job*, and the tasks that it has started, until they end or block. Only from the hub greenlet."""
+        self._starting = True
+        self._run(job)
+        if self._tasks:
+            self._start_tasks()
+        self._starting = False
+
+    def start_task(self, task: GreenTask) -> None:
+        """Run *task* as soon as the hub has the processor. Only in the hub's thread."""
+        if not self._starting and not self._tasks:
+            self.call(self._start_tasks)
+        self._tasks.append(task)
+
+    def _start_tasks(self) -> None:
+        """Those that the tasks start in turn wait until the hub has looked at everything else."""
+        self._starting = True
+        for _ in range(len(self._tasks)):
+            self._run(self._tasks.popleft())
+        self._starting = False
+        if self._tasks:
+            self.call(self._start_tasks)
+
+    def create_wakeup(self) -> Wakeup:
+        """Return what one greenlet of this hub waits on."""
+        return GreenWakeup(self)
+
+    def _run(self, job: Job) -> None:
         parked = self.parked
         worker = parked.pop() if parked else Worker(self)
         while worker.dead:  # somebody has killed it while it was parked
@@ -100,12 +130,43 @@ class Hub(ABC):
 
 
 class Worker(greenlet):  # type: ignore[misc]  # the library has no types
-    """A greenlet that runs one job after the other, parked in between."""
+    """A greenlet that runs one job after the other, parked in between. To each it looks like a new one.
+
+    Values that belong to a greenlet (``gevent.local``, ``threading.local`` when it is patched) are kept by others, who want to
+    be told of its end, or keep them under the greenlet as a key. The first are told after each job; the others can't be, so
+    a greenlet that has been used as a key is not used again.
+    """
 
     def __init__(self, hub: Hub) -> None:
         super().__init__(None, hub.greenlet())
         self.hub = hub
         self.job: Job | None = None
+        self._links: list[Callable[[Any], Any]] = []
+        self._is_key = False
+
+    def __hash__(self) -> int:
+        self._is_key = True
+        return id(self)
+
+    __eq__ = object.__eq__
+
+    def rawlink(self, callback: Callable[[Any], Any]) -> None:
+        """Call *callback* with this greenlet when the job has ended: what gevent offers to those who keep something for one."""
+        self._links.append(callback)
+
+    def unlink(self, callback: Callable[[Any], Any]) -> None:
+        """Take back what :meth:`rawlink` was given."""
+        if callback in self._links:
+            self._links.remove(callback)
+
+    def _renew(self) -> None:
+        """Leave nothing of the job's."""
+        self.gr_context = None
+        while self._links:
+            try:
+                self._links.pop()(self)
+            except Exception:
+                log.exception("what was kept for a greenlet could not be let go")
 
     def run(self) -> None:
         hub = self.hub
@@ -123,7 +184,8 @@ class Worker(greenlet):  # type: ignore[misc]  # the library has no types
                 log.exception("a job has failed")
             finally:
                 self.job = job = None
-            if len(parked) >= MAX_PARKED:
+                self._renew()
+            if self._is_key or len(parked) >= MAX_PARKED:
                 return
             parked.append(self)
             try:

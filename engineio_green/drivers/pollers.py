@@ -28,6 +28,10 @@ class Bell:
             os.set_blocking(self._out, False)
             os.set_blocking(self._in, False)
 
+    def __del__(self) -> None:
+        for descriptor in {self._in, self._out}:
+            os.close(descriptor)
+
     def fileno(self) -> int:
         return self._out
 
