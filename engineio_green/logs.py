@@ -6,6 +6,11 @@ import logging
 from typing import Any
 
 
+def short(sid: str) -> str:
+    """Return what of a session id may stand in a log: who knows the whole of one can speak for its client."""
+    return f"{sid[:4]}..."
+
+
 def make_logger(logger: Any, name: str) -> Any:
     """Return the logger for the option's value: ``True`` logs all to stderr, ``False`` errors only, or one of the user's own.
 

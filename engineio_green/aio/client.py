@@ -26,7 +26,7 @@ from engineio_green.core.handlers import register
 from engineio_green.core.session import Closed, Reason
 from engineio_green.core.settings import make_settings
 from engineio_green.exceptions import ConnectionError, NotConnectedError
-from engineio_green.logs import make_logger
+from engineio_green.logs import make_logger, short
 from engineio_green.packet import Data, JsonModule, encode_message
 
 
@@ -86,6 +86,7 @@ class AsyncClient(Helpers):
         self._backoff = backoff if reconnection else None
         self._link: ClientLink | None = None  # the current connection, until its disconnect handler has returned
         self._transport: str | None = None
+        self._sid: str | None = None
         self._attempt: asyncio.Task[Any] | None = None  # the connect() under way
         self._reconnecting: asyncio.Task[Any] | None = None
         self._returns = False  # the end that is being told is not the last word
@@ -96,7 +97,12 @@ class AsyncClient(Helpers):
     @property
     def sid(self) -> str | None:
         """The session's id, ``None`` while there is no session."""
-        return self._link.session.sid if self._link is not None else None
+        return self._link.session.sid if self._link is not None else self._sid
+
+    @sid.setter
+    def sid(self, value: str | None) -> None:
+        """What is told while there is no session, in tests of applications (compatibility)."""
+        self._sid = value
 
     def on(self, event: str, handler: Callable[..., Any] | None = None) -> Any:
         """Register *handler* for an event; without it, act as a decorator. The events are those of :meth:`Client.on`."""
@@ -201,7 +207,7 @@ class AsyncClient(Helpers):
         self.state = "connected"
         if self._handle_sigint:
             interrupt.add(self)
-        self.logger.info("connected to %s by %s, sid %s...", target.address, order[0], link.session.sid[:4])
+        self.logger.info("connected to %s by %s, sid %s", target.address, order[0], short(link.session.sid))
         await self._call("connect")
         await link.begin("websocket" in order)
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import aiohttp
 from yarl import URL
 
+from engineio_green.client.clock import clock
 from engineio_green.client.errors import explain
 from engineio_green.core.client_request import Target, refusal
 from engineio_green.core.client_session import END, LAST_WORDS_SECONDS, POLL, READ, WAIT, ClientSession
 from engineio_green.core.session import CLOSED, OPEN, Closed, Reason
-from engineio_green.drivers.base import clock
 from engineio_green.exceptions import ConnectionError, PacketError
 from engineio_green.packet import Data, Frame, JsonModule
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 # connect() waits for the upgrade as long as the handshake took, a round trip at least, but not less than this.
 UPGRADE_WAIT_SECONDS = 0.05
-# A silent connection is looked after this many times before the server's time is up: a computer that slept notices soon.
-LOOKS_IN_SILENCE = 4
 
 
 class Owner(Protocol):
@@ -108,9 +106,12 @@ class ClientLink:
 
     async def _receive_first(self, ws: WebSocket) -> Any:
         try:
-            return (await ws.receive(self._timeout)).data
+            message = await ws.receive(self._timeout)
         except asyncio.TimeoutError:
             raise ConnectionError("the server gave no open packet in time (request_timeout)", kind="timeout") from None
+        if message.type not in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
+            raise ConnectionError("the server gave no open packet: it closed the websocket", kind="unreachable")
+        return message.data
 
     async def _connect_websocket(self) -> WebSocket:
         url = self._target.url("websocket", self.session.sid, self._new_stamp(), websocket=True)
@@ -236,8 +237,7 @@ class ClientLink:
         if not self.session.tick(clock()):
             self._wake_reader()
             return
-        loop = asyncio.get_running_loop()
-        self._silence = loop.call_later(self.session.patience / LOOKS_IN_SILENCE, self._look)
+        self._silence = asyncio.get_running_loop().call_later(self.session.look_in(clock()), self._look)
 
     def _wake_reader(self) -> None:
         """The session has ended under the reader's hands: make it see that."""
@@ -364,10 +364,14 @@ class ClientLink:
             if self._runs(name):
                 self._tasks[name].cancel()
         others = [task for task in self._tasks.values() if task is not asyncio.current_task() and not task.done()]
-        if others:
-            await asyncio.wait(others, timeout=self._timeout)
-        await self.discard()
         closed = self.session.take_closed()
+        if others:
+            # A server that says nothing any more will not say goodbye either.
+            silent = closed is not None and closed.reason == Reason.PING_TIMEOUT
+            _, late = await asyncio.wait(others, timeout=0 if silent else self._timeout)
+            for task in late:
+                task.cancel()
+        await self.discard()
         if closed is not None:
             await self._owner.on_link_closed(self, closed)
 

@@ -24,7 +24,7 @@ from engineio_green.core.handlers import register
 from engineio_green.core.session import Closed, Reason
 from engineio_green.core.settings import make_settings
 from engineio_green.exceptions import ConnectionError, NotConnectedError
-from engineio_green.logs import make_logger
+from engineio_green.logs import make_logger, short
 from engineio_green.packet import Data, JsonModule, encode_message
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ class Client:
         self._backoff = backoff if reconnection else None
         self._link: Link | None = None  # the current connection, until its disconnect handler has returned
         self._transport: str | None = None
+        self._sid: str | None = None
         self._changed = threading.Condition()  # guards state, _link and what follows
         self._attempt: object | None = None  # the connect() under way; cancelled by taking it away
         self._reconnecting = False
@@ -108,7 +109,12 @@ class Client:
     def sid(self) -> str | None:
         """The session's id, ``None`` while there is no session."""
         link = self._link
-        return link.session.sid if link is not None else None
+        return link.session.sid if link is not None else self._sid
+
+    @sid.setter
+    def sid(self, value: str | None) -> None:
+        """What is told while there is no session, in tests of applications (compatibility)."""
+        self._sid = value
 
     def on(self, event: str, handler: Callable[..., Any] | None = None) -> Any:
         """Register *handler* for an event; without it, act as a decorator.
@@ -244,7 +250,7 @@ class Client:
             self.state = "connected"
         if self._handle_sigint:
             interrupt.add(self)
-        self.logger.info("connected to %s by %s, sid %s", target.address, order[0], link.session.sid)
+        self.logger.info("connected to %s by %s, sid %s", target.address, order[0], short(link.session.sid))
         self._call("connect")
         link.begin(turn, upgrade="websocket" in order)
 

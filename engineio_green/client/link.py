@@ -16,9 +16,10 @@ import threading
 from collections import deque
 from typing import Any, Protocol
 
+from engineio_green.client.clock import clock
 from engineio_green.client.errors import Lost
 from engineio_green.client.http import Http
-from engineio_green.client.outbound import Outbound, clock, start_thread
+from engineio_green.client.outbound import Outbound, start_thread
 from engineio_green.client.watch import Turn, watch
 from engineio_green.client.websocket import Wire
 from engineio_green.core.client_session import END, POLL, READ, WAIT, ClientSession
@@ -28,8 +29,6 @@ from engineio_green.packet import Data, JsonModule
 
 # connect() waits for the upgrade as long as the handshake took, a round trip at least, but not less than this.
 UPGRADE_WAIT_SECONDS = 0.05
-# A silent socket is looked after this many times before the server's time is up: a computer that slept notices soon.
-LOOKS_IN_SILENCE = 4
 
 
 class Owner(Protocol):
@@ -107,7 +106,7 @@ class Link(Outbound):
         return wire
 
     def _calm(self, wire: Wire) -> None:
-        wire.set_silence(self.session.patience / LOOKS_IN_SILENCE)
+        wire.set_silence(self.session.look_in(clock()))
 
     def _discard(self) -> None:
         if self._wire is not None:
@@ -252,7 +251,10 @@ class Link(Outbound):
     def tick(self, wire: Wire) -> bool:
         """A websocket was silent for a while. Returns whether to go on: while it shakes hands, once is too long."""
         with self.lock:
-            return wire is self._wire and self.session.state != OPENING and self.session.tick(clock())
+            going = wire is self._wire and self.session.state != OPENING and self.session.tick(clock())
+        if going:
+            self._calm(wire)
+        return going
 
     # --- upgrade ---------------------------------------------------------------------------------------------------
 
@@ -317,7 +319,7 @@ class Link(Outbound):
             self.post_soon()
             if not abort:
                 with self.changed:
-                    self.changed.wait_for(lambda: session.drained or session.state == CLOSED)
+                    self.changed.wait_for(lambda: session.drained or session.state == CLOSED, self._timeout)
                     session.close(Reason.CLIENT_DISCONNECT)
                     self.changed.notify_all()
         elif abort:

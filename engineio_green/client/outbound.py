@@ -8,9 +8,9 @@ queued meanwhile, so nobody has to wait for it just to leave an answer. Must not
 from __future__ import annotations
 
 import threading
-import time
 from typing import Any
 
+from engineio_green.client.clock import clock
 from engineio_green.client.http import Http
 from engineio_green.client.websocket import Wire
 from engineio_green.core.client_session import LAST_WORDS_SECONDS, ClientSession
@@ -20,14 +20,6 @@ from engineio_green.packet import CLOSE_FRAME, Frame
 
 # How long the posting thread waits for more before it ends.
 WRITER_IDLE_SECONDS = 2.0
-
-# A clock that goes on while the computer sleeps, where there is one: the server's patience does.
-_CLOCK: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-
-
-def clock() -> float:
-    """Return the seconds on the scale of all deadlines of a client."""
-    return time.clock_gettime(_CLOCK)
 
 
 def start_thread(target: Any, name: str, *arguments: Any) -> None:

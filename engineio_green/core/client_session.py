@@ -31,6 +31,12 @@ LOSSES = (Reason.PING_TIMEOUT, Reason.TRANSPORT_CLOSE, Reason.TRANSPORT_ERROR)
 LAST_WORDS_SECONDS = 1.0
 
 
+# A silent connection is looked after this many times before the server's time is up: a computer that slept notices soon.
+LOOKS_IN_SILENCE = 4
+# ... and no sooner than this after the last look.
+LEAST_LOOK_SECONDS = 0.01
+
+
 def may_return(reason: str) -> bool:
     """Tell whether a client that wants to connect again does so after this end: after each that it did not ask for."""
     return reason != Reason.CLIENT_DISCONNECT
@@ -311,6 +317,11 @@ class ClientSession:
     def patience(self) -> float:
         """How long the server may be silent, in seconds."""
         return self.ping_interval + self.ping_timeout
+
+    def look_in(self, now: float) -> float:
+        """Return in how many seconds of silence :meth:`tick` wants to be called: no later than the server's time is up."""
+        due = self.heard_at + self.patience - now
+        return max(min(self.patience / LOOKS_IN_SILENCE, due), LEAST_LOOK_SECONDS)
 
     def tick(self, now: float) -> bool:
         """Return whether the session goes on; a silent server ends it here."""

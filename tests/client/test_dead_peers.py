@@ -12,7 +12,7 @@ import requests
 from scenarios.servers import Server
 from scenarios.waiting import wait_until
 
-from engineio_green.client import link, outbound
+from engineio_green.client import clock, link, outbound
 from engineio_green.client.errors import Lost
 from engineio_green.client.websocket import Wire
 from engineio_green.exceptions import NotConnectedError
@@ -144,7 +144,7 @@ def test_reader_that_sees_the_end_leaves_the_descriptor_to_who_may_be_writing(se
 
 def sleep_for_an_hour(monkeypatch):
     """The clock of a machine that sleeps goes on; waking up can't be had in a test but by this."""
-    real = outbound.clock
+    real = clock.clock
     for module in (link, outbound):
         monkeypatch.setattr(module, "clock", lambda: real() + 3600)
 

@@ -305,6 +305,13 @@ def test_silence_longer_than_interval_and_timeout_ends_the_session():
     assert closed.reason == Reason.PING_TIMEOUT
 
 
+def test_the_next_look_is_a_quarter_of_the_server_s_time_away_and_never_later_than_its_end():
+    session = opened("websocket", now=10.0)  # interval and timeout are half a second together
+    assert session.look_in(10.0) == pytest.approx(0.125)
+    assert session.look_in(10.4) == pytest.approx(0.1)
+    assert session.look_in(10.5) == session.look_in(99.0) == 0.01
+
+
 def test_sending_finds_out_that_the_computer_has_slept():
     session = opened("websocket", now=10.0)
     with pytest.raises(NotConnectedError):
