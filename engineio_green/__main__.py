@@ -14,6 +14,7 @@ from collections.abc import Sequence
 COMMANDS = {
     "demo": ("engineio_green.demo.command", "a server with a page that talks to it over both transports"),
     "client": ("engineio_green.client.command", "talks to a server: sends what you type, shows what arrives"),
+    "run": ("engineio_green.socketio.command", "runs a program whose Socket.IO package then uses this one, unchanged"),
     "doctor": ("engineio_green.doctor.command", "says what a deployment gets, and what has to change"),
 }
 

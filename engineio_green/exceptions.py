@@ -50,3 +50,7 @@ class SettingError(EngineIOError, ValueError):
 
 class DriverError(EngineIOError, RuntimeError):
     """A concurrency model does not fit this process or its dependencies are missing; the text says what to change."""
+
+
+class InstallError(EngineIOError, RuntimeError):
+    """``install_as_engineio()`` comes too late; the text says which import has to move."""

@@ -11,9 +11,13 @@ from typing import Any
 
 from gunicorn.workers import SUPPORTED_WORKERS
 
+from engineio_green.socketio.install import install_if_wanted
 from engineio_green.workers.adoption import adopt
 
 __all__ = ["graceful_timeout", "keepalive", "post_worker_init", "threads", "worker_class", "worker_connections", "workers"]
+
+# With ENGINEIO_GREEN_AS_ENGINEIO=1 the application's "import engineio", or its Socket.IO package's, finds this package.
+install_if_wanted()
 
 # gunicorn 26 has no eventlet worker any more; ours is the same on every version. The name is looked up after this file is read.
 SUPPORTED_WORKERS["eventlet"] = "engineio_green.workers.EventletWorker"

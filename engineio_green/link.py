@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from engineio_green.core.session import Closed, Reason, Session
 from engineio_green.drivers.base import Wakeup, clock
 from engineio_green.exceptions import PacketError
+from engineio_green.logs import short
 from engineio_green.outbound import Outbound
 from engineio_green.packet import Data, Frame, Packet
 from engineio_green.websocket.channel import Channel
@@ -131,17 +132,19 @@ class Link(Outbound):
         if connection.ended:
             self._end_locked(connection)
 
-    def packet_notice(self, frame: Frame) -> Notice:
-        """Return the event that shows a received frame. Raises :class:`PacketError`."""
+    def packet_notice(self, frame: Frame) -> Notice | None:
+        """Return the event that shows a received frame, if somebody wants it. Raises :class:`PacketError`."""
         packet = Packet()
         packet.decode(frame)
         return Notice("packet", (self.sid, packet))
 
     def _tap_locked(self, message: Frame) -> None:
         try:
-            self._inbox.append(self.packet_notice(message))
+            notice = self.packet_notice(message)
         except PacketError:
-            pass  # the session is about to say so
+            return  # the session is about to say so
+        if notice is not None:
+            self._inbox.append(notice)
 
     def _end_locked(self, connection: Channel) -> None:
         self.session.close(Reason.TRANSPORT_ERROR if connection.failed else Reason.TRANSPORT_CLOSE)
@@ -154,6 +157,7 @@ class Link(Outbound):
             return
         for index, message in enumerate(messages):
             answer = session.receive_probe(message)
+            self.on_probed(message, answer)
             if answer is not None:
                 connection.send_locked([answer])
                 self._wake_poll_locked()
@@ -312,6 +316,12 @@ class Link(Outbound):
             self.server.driver.run_soon(self)
         self._resume_locked()
 
+    def on_polled(self, frames: list[Frame]) -> None:
+        """A poll is answered with *frames*."""
+
+    def on_probed(self, message: Frame, answer: Frame | None) -> None:
+        """A websocket on probation has sent *message*, and gets *answer*."""
+
     # --- time and end --------------------------------------------------------------------------------------------------
 
     def on_deadline(self, now: float) -> None:
@@ -382,7 +392,7 @@ class Farewell:
         self.closed = closed
 
     def run(self) -> None:
-        self.link.server.logger.info("%s...: closed, %s", self.link.sid[:4], self.closed.detail)
+        self.link.server.logger.info("%s: closed, %s", short(self.link.sid), self.closed.detail)
         self.link.finish(self.closed)
 
     def on_blocked(self) -> None:

@@ -25,6 +25,8 @@ from engineio_green.core.session import OPEN, Closed, Reason, Session
 from engineio_green.core.settings import OPTION_NAMES, Settings
 from engineio_green.drivers.base import Model, Wakeup, clock
 from engineio_green.exceptions import PacketError
+from engineio_green.packet import Frame
+from engineio_green.socketio.attributes import Instrumented, OptionAttributes
 from engineio_green.websocket import handshake
 from engineio_green.websocket.stream import Stream
 
@@ -45,7 +47,7 @@ class Held(NamedTuple):
     seconds: float | None
 
 
-class Registry(Application):
+class Registry(Application, OptionAttributes, Instrumented):
     """What every server has. A subclass sets ``driver`` and ``link_class``, and puts the waits between the steps."""
 
     reason = Reason
@@ -80,10 +82,6 @@ class Registry(Application):
     @property
     def async_mode(self) -> str:
         return self.driver.name
-
-    @property
-    def async_handlers(self) -> bool:
-        return self.settings.async_handlers
 
     def on(self, event: str, handler: Callable[..., Any] | None = None) -> Any:
         """Register *handler* for an event; without it, act as a decorator.
@@ -184,7 +182,7 @@ class Registry(Application):
         try:
             sid = self.generate_id()
             session = Session(sid, self.settings, transport)
-            link = self.link_class(self, session, self.driver.create_lock(), address)
+            link = self._link_class_now()(self, session, self.driver.create_lock(), address)
             if self.settings.bind_session is not None:
                 link.binding = self.settings.bind_session(environ)
         except BaseException:  # the application's functions: the place that was taken is free again
@@ -224,7 +222,7 @@ class Registry(Application):
             raise
         link.settle()
         self.schedule(link)
-        return answer.payload_response(frames, request, self.settings, extra)
+        return self._payload_response(link, frames, request, extra)
 
     def _accept_websocket(self, link: Link, connection: Channel) -> None:
         """The websocket is there: what waits for its client goes out."""
@@ -275,7 +273,7 @@ class Registry(Application):
             link.settle()
             return self._refuse(ask.bad_request("POLL_REFUSED", detail=str(exc)), request)
         link.settle()
-        return answer.payload_response(frames, request, self.settings)
+        return self._payload_response(link, frames, request)
 
     def _end_poll(self, link: Link, request: Request) -> Response:
         with link.lock:
@@ -283,7 +281,13 @@ class Registry(Application):
             frames = link.session.end_poll()
             link.on_drained_locked()
         link.settle()
-        return answer.payload_response(frames, request, self.settings)
+        return self._payload_response(link, frames, request)
+
+    def _payload_response(
+        self, link: Link, frames: list[Frame], request: Request, extra: answer.Headers | None = None
+    ) -> Response:
+        link.on_polled(frames)
+        return answer.payload_response(frames, request, self.settings, extra)
 
     def _begin_post(self, link: Link, request: Request, source: Any = None) -> Response | None:
         """Return the refusal, if the body is not to be read. *source*: the socket that it is read from, if that blocks."""

@@ -32,6 +32,7 @@ class Server(Serving):
 
     def __init__(self, async_mode: str | None = None, *, logger: Any = False, **options: Any) -> None:
         super().__init__(async_mode, make_settings(options), make_logger(logger, LOGGER))
+        self.given_options = options
         remember(self)
         self._warn_of_unknown(options)
 

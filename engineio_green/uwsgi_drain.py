@@ -17,6 +17,7 @@ import gevent.event
 import uwsgi
 
 import engineio_green
+from engineio_green.socketio.install import VARIABLE, install_if_wanted
 
 # uWSGI's own, and what it leaves a worker before it kills it.
 DEFAULT_MERCY = 60
@@ -74,7 +75,18 @@ def _chain(name: str, function: Callable[[], Any]) -> None:
     setattr(uwsgi, name, both)
 
 
+def _stand_in() -> None:
+    """Let the application's ``import engineio`` find this package, if that is wanted: it is loaded after this module."""
+    settings = uwsgi.opt.get("env") or ()
+    for setting in [settings] if isinstance(settings, bytes) else settings:
+        name, _, value = setting.decode().partition("=")
+        if name == VARIABLE:
+            os.environ.setdefault(name, value)  # the uWSGI that is a Python package sets it too late for os.environ
+    install_if_wanted()
+
+
 def install() -> None:
+    _stand_in()
     _chain("atexit", drain)
     if uwsgi.worker_id() > 0:  # lazy-apps: the worker is here already
         _in_worker()

@@ -6,21 +6,31 @@ Owns the routing, as documented, and the lifespan. Must not know the protocol.
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
-from engineio_green.aio.on_asgi import Receive, Scope, Send, encoded, handle_request
-from engineio_green.aio.server import AsyncServer
+from engineio_green.aio.on_asgi import Receive, Scope, Send, encoded
 from engineio_green.core.conditional import REQUEST_HEADERS
 from engineio_green.static_files import StaticFiles, StaticResponse
 
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+log = logging.getLogger("engineio_green.server")
+
+
+class Handling(Protocol):
+    """What answers requests: an :class:`AsyncServer`, or a server of another protocol that has one inside."""
+
+    async def handle_request(self, scope: Scope, receive: Receive, send: Send, /) -> Any: ...
+
+    async def shutdown(self) -> None: ...
+
 
 class ASGIApp:
     """Give Engine.IO traffic to *engineio_server*, static files to themselves, and the rest to *other_asgi_app* or a 404.
 
-    :param engineio_server: the :class:`AsyncServer`, made with ``async_mode="asgi"`` or without one.
+    :param engineio_server: the :class:`AsyncServer`.
     :param other_asgi_app: the application that gets all other requests, and the lifespan events.
     :param static_files: a dictionary of rules, see the documentation of static files.
     :param engineio_path: where the server answers, with or without slashes; ``None``: at every path.
@@ -30,7 +40,7 @@ class ASGIApp:
 
     def __init__(
         self,
-        engineio_server: AsyncServer,
+        engineio_server: Handling,
         other_asgi_app: AsgiApp | None = None,
         static_files: Mapping[str, Any] | None = None,
         engineio_path: str | None = "engine.io",
@@ -50,7 +60,7 @@ class ASGIApp:
         if kind == "lifespan":
             await self._lifespan(scope, receive, send)
         elif kind in ("http", "websocket") and self._is_ours(scope):
-            await handle_request(self.engineio_server, scope, receive, send)
+            await self.engineio_server.handle_request(scope, receive, send)
         else:
             response = self._find_file(scope) if kind == "http" and self._static is not None else None
             if response is not None:
@@ -63,8 +73,11 @@ class ASGIApp:
     def _is_ours(self, scope: Scope) -> bool:
         if self.engineio_path is None:
             return True
-        path = _path_of(scope)
-        return path == self.engineio_path or path.startswith(self.engineio_path.rstrip("/") + "/")
+        # Mounted below a prefix, programs name the path with the prefix or without it.
+        return any(self._is_below(path) for path in {scope["path"], _path_of(scope)})
+
+    def _is_below(self, path: str) -> bool:
+        return path == self.engineio_path or path.startswith(f"{(self.engineio_path or '').rstrip('/')}/")
 
     # --- static files --------------------------------------------------------------------------------------------------
 
@@ -90,9 +103,11 @@ class ASGIApp:
         if self.other_asgi_app is not None and self.on_startup is None and self.on_shutdown is None:
             await self.other_asgi_app(scope, receive, send)
             return
-        if self.other_asgi_app is not None:
-            await self._pass_on(self.other_asgi_app, scope, receive, send)
-            return
+        if self.other_asgi_app is None or not await self._pass_on(self.other_asgi_app, scope, receive, send):
+            await self._go_alone(receive, send)
+
+    async def _go_alone(self, receive: Receive, send: Send) -> None:
+        """Run our hooks: nobody else takes the events."""
         while True:
             event = await receive()
             step = event["type"]
@@ -102,12 +117,17 @@ class ASGIApp:
             if step == "lifespan.shutdown":
                 return
 
-    async def _pass_on(self, app: AsgiApp, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run our hooks, too: ours at startup before the application's, at shutdown after."""
+    async def _pass_on(self, app: AsgiApp, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Run our hooks, too: ours at startup before the application's, at shutdown after.
+
+        Returns whether the application knows these events: many fail at once when they get something else than a request.
+        """
         failed = False
+        taken = False
 
         async def receive_after_hook() -> Any:
-            nonlocal failed
+            nonlocal failed, taken
+            taken = True
             event = await receive()
             if event["type"] == "lifespan.startup" and not await self._run_hook(event["type"], send):
                 failed = True
@@ -122,8 +142,11 @@ class ASGIApp:
         try:
             await app(scope, receive_after_hook, send_after_hook)
         except Exception:
+            if not taken:
+                return False
             if not failed:
                 raise
+        return taken
 
     async def _run_hook(self, step: str, send: Send) -> bool:
         """Call the application's function. Returns whether it went well; if not, the server has been told."""
@@ -134,7 +157,7 @@ class ASGIApp:
                 if inspect.isawaitable(result):
                     await result
         except Exception as exc:
-            self.engineio_server.logger.exception("the %s function has failed", step.replace("lifespan.", "on_"))
+            log.exception("the %s function has failed", step.replace("lifespan.", "on_"))
             await send({"type": f"{step}.failed", "message": str(exc)})
             return False
         if step == "lifespan.shutdown":

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
+from engineio_green.aio import on_asgi
 from engineio_green.aio.driver import AsyncDriver
 from engineio_green.aio.helpers import Helpers
 from engineio_green.aio.modes import choose_mode, load_mode
@@ -38,6 +39,7 @@ class AsyncServer(AsyncServing, Helpers):
 
     def __init__(self, async_mode: str | None = None, *, logger: Any = False, **options: Any) -> None:
         super().__init__(make_settings(options), make_logger(logger, LOGGER))
+        self.given_options = options
         name, self._framework = (async_mode, load_mode(async_mode)) if async_mode else choose_mode()
         self.use(AsyncDriver(name, self._clock))
         self._warn_of_unknown(options)
@@ -53,6 +55,8 @@ class AsyncServer(AsyncServing, Helpers):
     async def handle_request(self, *args: Any) -> Any:
         """Answer one request: the entry point. Arguments and result are those of the framework: ``scope, receive, send`` on
         ASGI, the request on aiohttp and Sanic, the handler on Tornado."""
+        if len(args) == 3:  # scope, receive, send: whatever mode was named, this is ASGI
+            return await on_asgi.handle_request(self, *args)
         return await self._framework.handle_request(self, *args)
 
     async def send(self, sid: str, data: Any) -> None:

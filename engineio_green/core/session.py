@@ -263,7 +263,7 @@ class Session:
     def receive_payload(self, body: bytes | None, tap: Callable[[Frame], Any] | None = None) -> list[Any]:
         """Take the body in: all of its packets or none. ``None``: it never came whole. Returns the data of its messages.
 
-        What *tap* makes of each frame stands before the frame's own message. The POST is under way until
+        What *tap* makes of each frame, if anything, stands before the frame's own message. The POST is under way until
         :meth:`finish_post`. Raises :class:`PacketError` when it must be refused; the session has then ended.
         """
         if self.state != OPEN:
@@ -278,8 +278,8 @@ class Session:
             raise
         messages: list[Any] = []
         for frame in frames:
-            if tap is not None:
-                messages.append(tap(frame))
+            if tap is not None and (shown := tap(frame)) is not None:
+                messages.append(shown)
             event = self.receive(frame)
             if event is not None and event.__class__ is not Closed:
                 messages.append(event)

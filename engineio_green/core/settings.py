@@ -16,6 +16,7 @@ from typing import Any, Literal
 from engineio_green import json as default_json
 from engineio_green.exceptions import SettingError
 from engineio_green.packet import JsonModule
+from engineio_green.payload import Payload
 
 TRANSPORTS = ("polling", "websocket")
 TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -134,6 +135,7 @@ def make_settings(options: Mapping[str, Any]) -> Settings:
         raise SettingError(f"overflow must be 'close', 'drop' or 'block', not {known['overflow']!r}")
     if known.get("uwsgi_websocket", "raw") not in ("raw", "native"):
         raise SettingError(f"uwsgi_websocket must be 'raw' or 'native', not {known['uwsgi_websocket']!r}")
+    known.setdefault("max_packets_per_payload", Payload.max_decode_packets)
     known["handshake_rate"] = _rate(known.get("handshake_rate"))
     known["per_message_deflate"] = _deflate(known.get("per_message_deflate"))
     known["trusted_proxies"] = _networks(known.get("trusted_proxies", ("127.0.0.0/8", "::1")))

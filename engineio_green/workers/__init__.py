@@ -9,6 +9,10 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from engineio_green.socketio.install import install_if_wanted
+
+install_if_wanted()  # a worker's class is looked up before the application is loaded
+
 _MODULES = {
     "EventletWorker": "eventlet",
     "GeventPyWSGIWorker": "gevent",

@@ -157,7 +157,56 @@ async def test_it_works_mounted_in_another_application(host: Any, around: Any):
         await eio.disconnect()
 
 
+@pytest.mark.parametrize("around", [starlette_around, fastapi_around])
+@pytest.mark.parametrize("path", ["sub/engine.io", "/sub/engine.io/", "engine.io"])
+async def test_below_a_mount_the_path_may_be_named_with_the_prefix_or_without_it(around: Any, path: str):
+    eio = echo_server()
+    async with on_uvicorn(around(ASGIApp(eio, engineio_path=path))) as url, Peer(url, "/sub/engine.io/") as peer:
+        await peer.echo()
+        assert (await get(f"{url}/sub/other/"))[0] == 404
+        await eio.disconnect()
+
+
+async def test_a_server_of_another_protocol_is_asked_for_nothing_but_its_answers():
+    class Server:
+        def __init__(self, inner: AsyncServer) -> None:
+            self._inner = inner
+
+        async def handle_request(self, scope: Any, receive: Any, send: Any) -> None:
+            await self._inner.handle_request(scope, receive, send)
+
+        async def shutdown(self) -> None:
+            await self._inner.shutdown()
+
+    steps: list[str] = []
+    eio = echo_server()
+    app = ASGIApp(Server(eio), on_startup=lambda: steps.append("in"), on_shutdown=lambda: steps.append("out"))
+    async with on_uvicorn(app, lifespan="on") as url, Peer(url) as peer:
+        await peer.echo()
+        await eio.disconnect()
+    assert steps == ["in", "out"]
+
+
+@pytest.mark.parametrize("mode", [None, "asgi", "aiohttp", "sanic", "tornado"])
+async def test_a_request_of_asgi_is_one_whatever_mode_was_chosen(mode: str | None):
+    eio = AsyncServer(async_mode=mode)
+    eio.on("message", eio.send)
+    async with on_uvicorn(ASGIApp(eio)) as url, Peer(url) as peer:
+        await peer.echo()
+        await eio.disconnect()
+
+
 class TestLifespan:
+    async def test_an_application_without_a_lifespan_does_not_keep_the_hooks_from_being_called(self):
+        steps: list[str] = []
+        app = ASGIApp(
+            echo_server(), hello, on_startup=lambda: steps.append("startup"), on_shutdown=lambda: steps.append("shutdown")
+        )
+        async with on_uvicorn(app, lifespan="on") as url:
+            assert steps == ["startup"]
+            assert (await get(f"{url}/"))[1] == "hello"
+        assert steps == ["startup", "shutdown"]
+
     @pytest.mark.parametrize("kind", ["function", "coroutine function"])
     @pytest.mark.parametrize("other", [None, "with a lifespan of its own"])
     async def test_the_hooks_are_called_in_order(self, kind: str, other: str | None):

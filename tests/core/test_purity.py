@@ -17,7 +17,11 @@ ROOT = Path(engineio_green.__file__).parent
 VOCABULARY = {f"engineio_green.{name}" for name in ("packet", "payload", "json", "exceptions")}
 SYNC_SHELLS = ("server", "serving", "registry", "application", "link", "outbound", "clock", "draining", "wsgi")
 CLIENT_SHELLS = ("client", "link", "outbound", "http", "websocket", "watch", "interrupt", "terminal", "command")
-SHELLS = {f"engineio_green.{name}" for name in (*SYNC_SHELLS, "client", *(f"client.{part}" for part in CLIENT_SHELLS))}
+SOCKETIO_SHELLS = ("socketio.admin", "socketio.async_client", "socketio.attributes", "socketio.client")
+SHELLS = {
+    f"engineio_green.{name}"
+    for name in (*SYNC_SHELLS, *SOCKETIO_SHELLS, "client", *(f"client.{part}" for part in CLIENT_SHELLS))
+}
 # Modules of the standard library that compute and do nothing else.
 PURE = {
     *("__future__", "abc", "base64", "binascii", "bisect", "collections", "contextlib", "copy", "dataclasses", "datetime"),
