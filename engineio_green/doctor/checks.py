@@ -1,15 +1,16 @@
 """What is examined over the wire, in the order of a client's life, and what is concluded from it.
 
-Owns the examinations but for the long silence, and their sentences. Uses what every client may ask, about forty requests in
-all; sessions that it opens are closed. Must not know how a server is started.
+Owns the examinations but for Socket.IO and the long silence, and their sentences. Uses what every client may ask, about forty
+requests in all; sessions that it opens are closed. Must not know how a server is started.
 """
 
 from __future__ import annotations
 
 import time
 from typing import Any
+from urllib.parse import urlsplit
 
-from engineio_green.doctor import silence
+from engineio_green.doctor import silence, socketio
 from engineio_green.doctor.findings import Report
 from engineio_green.doctor.wire import (
     PATIENCE,
@@ -22,6 +23,7 @@ from engineio_green.doctor.wire import (
     Visit,
     announce_body,
     connect_seconds,
+    not_a_session,
     open_websocket,
     receive,
 )
@@ -53,13 +55,26 @@ class Examination:
 
     :param site: whether the target is what browsers will see, so that its own pages must be let in.
     :param quick: leave out the long silence.
+    :param elsewhere: where to look when no Engine.IO server answers at *target*.
+    :param door: what a Socket.IO client asks for; ``None`` asks as one only at a path that is Socket.IO's by its name.
     """
 
-    def __init__(self, target: Target, report: Report, *, site: bool = True, quick: bool = False) -> None:
+    def __init__(
+        self,
+        target: Target,
+        report: Report,
+        *,
+        site: bool = True,
+        quick: bool = False,
+        elsewhere: Target | None = None,
+        door: socketio.Door | None = None,
+    ) -> None:
         self.target = target
         self.report = report
         self._site = site
         self._quick = quick
+        self._elsewhere = elsewhere
+        self._door = door
         self._handshake: dict[str, Any] = {}
         self._round_trip = 0.0
         self._polls = self._finds_sessions = self._has_websocket = False
@@ -77,6 +92,7 @@ class Examination:
         self._guarded("websocket", self._try_websocket)
         if self._finds_sessions and self._has_websocket and self._offers_websocket:
             self._guarded("upgrade", self._try_upgrade)
+        self._try_socketio()
         if self._polls and self._site:
             self._guarded("origin", self._try_origins)
         if self._polls:
@@ -103,17 +119,16 @@ class Examination:
 
     def _open_session(self) -> None:
         self.report.progress("asking for a session")
-        visit = Visit(self.target)
         try:
             self._round_trip = connect_seconds(self.target)
-            reply = visit.open()
+            visit, reply = self._find_server()
         except Lost as error:
             raise NothingThere(f"{self.target.url} {error}.") from None
         if reply.code == TRANSPORT_UNKNOWN:
             self.report.note("handshake", "Polling is switched off by the server's option transports.")
             return
         if not visit.sid:
-            raise NothingThere(_not_a_session(self.target.url, reply))
+            raise NothingThere(not_a_session(self.target.url, reply))
         self._polls = True
         self._handshake = visit.handshake
         interval = visit.handshake.get("pingInterval", 0) / 1000
@@ -126,6 +141,26 @@ class Examination:
         if reply.seconds > self._tolerance:
             self.report.note("handshake", f"{reply.seconds:.1f} s is slow: the connection alone took {_ms(self._round_trip)}.")
         self._leave(visit)
+
+    def _find_server(self) -> tuple[Visit, Reply]:
+        """A handshake, at the other path if this one has no Engine.IO server and that one has."""
+        visit = Visit(self.target)
+        reply = visit.open()
+        if visit.sid or reply.code is not None or self._elsewhere is None:
+            return visit, reply
+        other = Visit(self._elsewhere)
+        try:
+            answer = other.open()
+        except Lost:
+            return visit, reply
+        path, there = (urlsplit(target.url).path for target in (self.target, self._elsewhere))
+        if not other.sid and answer.code is None:
+            raise NothingThere(f"{not_a_session(self.target.url, reply)} Nor is it {there}, which answers with {answer}.")
+        text = f"{path} is no Engine.IO server, it answers with {reply}; {there} is one, and is examined in its place."
+        self.report.note("path", text)
+        self.report.target = self._elsewhere.url
+        self.target = self._elsewhere
+        return other, answer
 
     def _leave(self, visit: Visit) -> None:
         try:
@@ -299,6 +334,15 @@ class Examination:
         finally:
             connection.close()
 
+    # --- Socket.IO ------------------------------------------------------------------------------------------------------
+
+    def _try_socketio(self) -> None:
+        door = self._door
+        if door is None and urlsplit(self.target.url).path.endswith(socketio.DEFAULT_PATH):
+            door = socketio.Door()
+        if door is not None and (self._finds_sessions or self._has_websocket):
+            socketio.examine(self.target, self.report, door, self._finds_sessions, self._has_websocket)
+
     # --- origins ---------------------------------------------------------------------------------------------------------
 
     def _try_origins(self) -> None:
@@ -368,25 +412,6 @@ def _remedy(reply: Reply) -> str:
 
 def _ms(seconds: float) -> str:
     return f"{seconds * 1000:.0f} ms"
-
-
-def _not_a_session(url: str, reply: Reply) -> str:
-    """Why this answer is no session, and what to try."""
-    known = {
-        401: "the application refuses clients without credentials: give them with --header",
-        403: "the application refuses this client: give credentials with --header",
-        404: "there is no Engine.IO server at this path: name it in the URL, with the engineio_path of the WSGIApp",
-        502: "a proxy answers, and no server behind it",
-        503: "the server has no room, is going down, or is not there",
-        504: "a proxy answers, and the server behind it does not",
-    }
-    if reply.location:
-        hint = f"it leads to {reply.location}: examine that one"
-    elif reply.status == 200:
-        hint = "that is no open packet, so something else answers at this path"
-    else:
-        hint = known.get(reply.status, "that is no Engine.IO server of revision 4")
-    return f"{url} answers a handshake with {reply}: {hint}."
 
 
 _LOOK = "Look into the logs of server and proxy."

@@ -1,7 +1,8 @@
 """Runs as a script in a process of its own: loads a `module:app`, tells what has become of the process, then serves it.
 
-Owns the look at monkey patching from inside. Must not import anything that an application may want to patch first, nor
-the package: that is why it is no module to import, and why its own imports are so few.
+Owns the look at monkey patching from inside, and which Engine.IO package serves. Must not import anything that an application
+may want to patch first, nor the package before it is loaded, except to let it stand in for engineio where that is asked for:
+that is why it is no module to import, and why its own imports are so few.
 
     python inside.py MODULE:APP LISTENING_DESCRIPTOR REPORT_DESCRIPTOR
 """
@@ -29,6 +30,8 @@ OWN_PACKAGES = ("gevent", "eventlet", "greenlet", "zope", "dns", "engineio_green
 COPIES = ("__original_module_", "__patched_module_")  # so begin the names of the copies that eventlet makes
 MOST = 5
 
+WSGI_APP = ("engineio_green.wsgi", "WSGIApp")
+
 main_thread = get_ident()  # not what a patched function would say later
 complaints: list[str] = []
 
@@ -44,6 +47,14 @@ def collect_warnings() -> None:
             show(message, category, *arguments, **more)
 
     warnings.showwarning = showwarning
+
+
+def install_if_wanted() -> None:
+    """Let the package stand in for engineio, where the environment says so, as in the programs that it configures."""
+    if "ENGINEIO_GREEN_AS_ENGINEIO" in os.environ:
+        from engineio_green.socketio import install
+
+        install.install_if_wanted()
 
 
 def load(name: str) -> Any:
@@ -95,27 +106,66 @@ def early_threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.ident in real]
 
 
-def servers() -> list[dict[str, Any]]:
-    """What the application has made of ours, wherever it keeps it."""
+def servers(app: Any) -> list[dict[str, Any]]:
+    """What the application has made of ours, wherever it keeps it: what *app* leads to comes first."""
     import gc
 
     objects = gc.get_objects()
-    apps = [thing for thing in objects if _is(thing, "engineio_green.wsgi", "WSGIApp")]
+    around = _around(app)
+    apps = [*around, *(thing for thing in objects if _is(thing, *WSGI_APP) and thing not in around)]
     found = []
     for server in (thing for thing in objects if _is(thing, "engineio_green.server", "Server")):
         origins = server.settings.cors_allowed_origins
         named = "a function's choice" if callable(origins) else sorted(origins) if isinstance(origins, frozenset) else origins
-        paths = [app.engineio_path for app in apps if app.engineio_app is server]
-        found.append(
-            {
-                "async_mode": server.async_mode,
-                "transports": list(server.settings.transports),
-                "allow_upgrades": server.settings.allow_upgrades,
-                "origins": named,
-                "path": paths[0] if paths else None,
-            }
-        )
+        # A server of Socket.IO stands in its application in the place of ours, which it holds.
+        own = [number for number, app in enumerate(apps) if server in (app.engineio_app, getattr(app.engineio_app, "eio", None))]
+        facts = {
+            "async_mode": server.async_mode,
+            "transports": list(server.settings.transports),
+            "allow_upgrades": server.settings.allow_upgrades,
+            "origins": named,
+            "path": apps[own[0]].engineio_path if own else None,
+            "socketio": next((name for name, engine in socketio_servers(objects) if engine is server), None),
+        }
+        found.append((own[0] if own else len(apps), facts))
+    return [facts for _, facts in sorted(found, key=lambda pair: pair[0])]
+
+
+def _around(app: Any) -> list[Any]:
+    """Our applications that *app* consists of, the outermost first."""
+    found: list[Any] = []
+    seen: list[Any] = []
+    while app is not None and not any(app is other for other in seen):
+        seen.append(app)
+        if _is(app, *WSGI_APP):
+            found.append(app)
+        app = getattr(app, "wsgi_app", None)
     return found
+
+
+def socketio_servers(objects: list[Any]) -> list[tuple[str, Any]]:
+    """The servers of Socket.IO: by which package's name people know them, and the Engine.IO server below."""
+    held = [thing.server for thing in objects if _is(thing, "flask_socketio", "SocketIO")]
+    names = {True: "Flask-SocketIO", False: "python-socketio"}
+    found = [thing for thing in objects if _is(thing, "socketio.base_server", "BaseServer") and hasattr(thing, "eio")]
+    return [(names[any(thing is server for server in held)], thing.eio) for thing in found]
+
+
+def on_another_engineio() -> list[dict[str, str]]:
+    """Servers of Socket.IO that have another Engine.IO package below them."""
+    import gc
+    from importlib import metadata
+
+    try:
+        other = f"python-engineio {metadata.version('python-engineio')}"
+    except metadata.PackageNotFoundError:
+        other = "engineio"
+    found = [name for name, engine in socketio_servers(gc.get_objects()) if not _is_of(engine, "engineio_green")]
+    return [{"socketio": name, "engineio": other} for name in found]
+
+
+def _is_of(thing: Any, package: str) -> bool:
+    return any(kind.__module__.partition(".")[0] == package for kind in type(thing).__mro__)
 
 
 def _is(thing: Any, module: str, name: str) -> bool:
@@ -127,7 +177,10 @@ def examine(name: str) -> tuple[Any, dict[str, Any]]:
     collect_warnings()
     app, error = None, ""
     try:
+        install_if_wanted()
         app = load(name)
+        if not callable(app):
+            error = f"it is a {type(app).__name__}, which no web server can call; name the WSGI application"
     except Exception as exc:
         error = f"{type(exc).__name__}: {exc}"
     patched = patched_parts()
@@ -138,7 +191,8 @@ def examine(name: str) -> tuple[Any, dict[str, Any]]:
         "stale": stale_names()[:MOST] if any_patched else [],
         "threads": early_threads() if any_patched else [],
         "warnings": complaints,
-        "servers": [] if error else servers(),
+        "servers": [] if error else servers(app),
+        "foreign": [] if error else on_another_engineio(),
     }
 
 

@@ -1,6 +1,7 @@
 """The examination of a `module:app`: loads it in a process of its own, judges what it finds there, and serves it for a visit.
 
-Owns the child process and the conclusions about monkey patching. `inside.py` is what runs in the child.
+Owns the child process, and the conclusions about monkey patching and about the package that serves. `inside.py` is what runs in
+the child.
 """
 
 from __future__ import annotations
@@ -41,6 +42,17 @@ class Program(NamedTuple):
     facts: dict[str, Any]
     url: str
 
+    @property
+    def socketio(self) -> bool:
+        """Whether Socket.IO is spoken at *url*."""
+        return bool(served(self.facts).get("socketio"))
+
+
+def served(facts: dict[str, Any]) -> dict[str, Any]:
+    """The server that is visited, of those that the application holds: the first whose path is known, or the first at all."""
+    known = [server for server in facts["servers"] if server["path"]]
+    return next(iter([*known, *facts["servers"]]), {})
+
 
 @contextmanager
 def loaded(name: str) -> Iterator[Program]:
@@ -61,7 +73,7 @@ def loaded(name: str) -> Iterator[Program]:
         try:
             facts = _facts(child, reading, output, name)
             serves = bool(facts["servers"]) and "not_served" not in facts
-            path = next((server["path"] for server in facts["servers"] if server["path"]), "/engine.io")
+            path = served(facts).get("path") or "/engine.io"
             port = listener.getsockname()[1]
             listener.close()  # the child has it: what is asked from here on must not wait in a queue that nobody serves
             yield Program(facts, f"http://127.0.0.1:{port}{path.rstrip('/')}/" if serves else "")
@@ -108,7 +120,9 @@ def judge(program: Program, report: Report) -> None:
     facts = program.facts
     for server in facts["servers"]:
         _judge_server(server, report)
-    if not facts["servers"] and not facts["error"]:
+    for other in facts["foreign"]:
+        _judge_foreign(other, report)
+    if not facts["servers"] and not facts["foreign"] and not facts["error"]:
         report.fix("server", "This application holds no engineio_green.Server.", "Name the one that does, as module:app.")
     mode = next((server["async_mode"] for server in facts["servers"]), None)
     patched = {library: parts for library, parts in facts["patched"].items() if any(parts.values())}
@@ -125,10 +139,23 @@ def judge(program: Program, report: Report) -> None:
 def _judge_server(server: dict[str, Any], report: Report) -> None:
     origins = server["origins"]
     pages = ", ".join(origins) if isinstance(origins, list) else {None: "its own origin", "*": "any site"}.get(origins, origins)
+    path = f" at {server['path'].rstrip('/')}/" if server["path"] else ""
+    place = f" below {server['socketio']}{path}," if server["socketio"] else ""
     report.ok(
         "server",
-        f"A Server with async_mode {server['async_mode']!r}, transports {', '.join(server['transports'])}"
+        f"A Server{place} with async_mode {server['async_mode']!r}, transports {', '.join(server['transports'])}"
         f"{'' if server['allow_upgrades'] else ', no upgrades'}; pages of {pages or 'any site'} may talk to it.",
+    )
+
+
+def _judge_foreign(other: dict[str, str], report: Report) -> None:
+    module = {"Flask-SocketIO": "flask_socketio"}.get(other["socketio"], "socketio")
+    report.fix(
+        "server",
+        f"{other['socketio']} runs on another engineio in this application, {other['engineio']}, and not on engineio_green.",
+        f"Write `import engineio_green; engineio_green.install_as_engineio()` above the first import of {module}; or leave the "
+        "program as it is, start it with `python -m engineio_green run`, or with ENGINEIO_GREEN_AS_ENGINEIO=1 in the environment "
+        "of gunicorn with our configuration file, of uWSGI, and of this doctor.",
     )
 
 

@@ -152,8 +152,12 @@ class Visit:
         """Say goodbye, as a client does that leaves."""
         return self._request("POST", PATIENCE, "1")
 
+    def send(self, packet: str) -> Reply:
+        """Send one packet of text."""
+        return self._request("POST", PATIENCE, packet)
+
     def answer_ping(self) -> None:
-        self._request("POST", PATIENCE, "3")
+        self.send("3")
 
     def _request(self, method: str, patience: float, body: str | None = None) -> Reply:
         query = {"EIO": "4", "transport": "polling", "t": secrets.token_hex(4)}
@@ -311,3 +315,22 @@ class Aside(Generic[T]):
         if self.error is not None:
             raise self.error
         return self._result  # type: ignore[return-value]  # T may be None, so None does not tell that it is missing
+
+
+def not_a_session(url: str, reply: Reply) -> str:
+    """Why this answer is no session, and what to try."""
+    known = {
+        401: "the application refuses clients without credentials: give them with --header",
+        403: "the application refuses this client: give credentials with --header",
+        404: "there is no Engine.IO server at this path: name it in the URL, with the engineio_path of the WSGIApp",
+        502: "a proxy answers, and no server behind it",
+        503: "the server has no room, is going down, or is not there",
+        504: "a proxy answers, and the server behind it does not",
+    }
+    if reply.location:
+        hint = f"it leads to {reply.location}: examine that one"
+    elif reply.status == 200:
+        hint = "that is no open packet, so something else answers at this path"
+    else:
+        hint = known.get(reply.status, "that is no Engine.IO server of revision 4")
+    return f"{url} answers a handshake with {reply}: {hint}."

@@ -26,7 +26,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def _no_visit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out what is examined over the wire, where only the process matters."""
-    monkeypatch.setattr("engineio_green.doctor.command._examine_url", lambda arguments, url, report, site: report.finish())
+    monkeypatch.setattr("engineio_green.doctor.command._examine_url", lambda arguments, url, report, **_: report.finish())
 
 
 VISITED = {"handshake", "processes", "polling", "websocket", "upgrade", "bodies"}
