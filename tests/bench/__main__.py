@@ -17,7 +17,7 @@ from pathlib import Path
 from . import chart, report, tools
 from .report import Sample
 from .scenarios import FULL, QUICK, UNITS, Group, label
-from .servers import ALL, ALL_ASYNC, Cores, Server, Tools
+from .servers import EVERY, Cores, Server, Tools
 from .window import Timing
 
 FULL_TIMING = Timing(warmup=0.8, measure=2.0, idle=26.0)  # idle: one heartbeat of every client at the default interval
@@ -32,7 +32,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         default="",
         metavar="WORDS",
         help="comma-separated scenarios and servers, or beginnings of their names: echo,fan-out,gevent,node "
-        f"(scenarios: {', '.join(group.name for group in FULL)}; servers: {', '.join(ALL + ALL_ASYNC)})",
+        f"(scenarios: {', '.join(group.name for group in FULL)}; servers: {', '.join(EVERY)})",
     )
     parser.add_argument("--repeats", type=int, default=3, help="visits of each server per scenario (default: 3)")
     parser.add_argument(
@@ -48,9 +48,9 @@ def choose(groups: Sequence[Group], only: str) -> list[Group]:
     words = [word for word in only.split(",") if word]
     names = [group.name for group in groups]
     chosen_groups = _named(words, names)
-    chosen_servers = _named(words, ALL + ALL_ASYNC)
+    chosen_servers = _named(words, EVERY)
     for word in words:
-        if not _named([word], names) and not _named([word], ALL + ALL_ASYNC):
+        if not _named([word], names) and not _named([word], EVERY):
             raise SystemExit(f"--only: no scenario or server begins with {word!r}")
     return [
         Group(group.name, group.measure, servers)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .report import Medians, number
 from .scenarios import UNITS, label
-from .servers import ALL, ALL_ASYNC, LABEL, NODE, OWN, OWN_ASYNC
+from .servers import EVERY, LABEL, NODE, OURS
 
 SHOWN = (
     "echo-100-32B-x1",
@@ -20,6 +20,7 @@ SHOWN = (
     "echo-100-32B-x16",
     "echo-100-16KiB-x1",
     "polling",
+    "socket.io",
     "fan-out",
     "connect",
     "upgrade",
@@ -55,14 +56,14 @@ class Panel:
 def family(server: str) -> str:
     if server == NODE:
         return "node"
-    return "own" if server in OWN + OWN_ASYNC else "peer"
+    return "own" if server in OURS else "peer"
 
 
 def panels(results: Medians) -> Iterator[Panel]:
     for scenario in SHOWN:
         servers = results.get(scenario, {})
         figure = "kb_per_client" if scenario == "idle" else "cpu_us"
-        bars = [(name, servers[name][figure]) for name in ALL + ALL_ASYNC if figure in servers.get(name, {})]
+        bars = [(name, servers[name][figure]) for name in EVERY if figure in servers.get(name, {})]
         if bars:
             unit = "KB per client" if scenario == "idle" else f"µs of CPU per {UNITS.get(scenario, 'message')}"
             yield Panel(label(scenario), unit, bars)

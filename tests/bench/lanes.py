@@ -10,9 +10,9 @@ from __future__ import annotations
 import select
 import socket
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 
-from .wire import CLOSE, Unexpected, frame_at, response_head, upgrade
+from .wire import CLOSE, Unexpected, frame_at, masked, message, response_head, upgrade
 
 Address = tuple[str, int]
 Lane = Generator["Wire", None, None]
@@ -189,14 +189,26 @@ class Loop:
         self._parked[fd] = lane
 
 
-def connect_websockets(address: Address, count: int, lanes: int = 25) -> list[Wire]:
-    """Opens `count` websockets, `lanes` at a time."""
+def enter_namespace(wire: Wire) -> Generator[Wire, None, None]:
+    """Connects a new client to the main namespace of a Socket.IO server."""
+    wire.send(masked(message("0")))
+    packet = yield from wire.packet()
+    if not packet.startswith(message("0{")):
+        raise Unexpected(f"not let into the namespace: {packet[:200]!r}")
+
+
+def connect_websockets(
+    address: Address, count: int, lanes: int = 25, greet: Callable[[Wire], Lane] | None = None
+) -> list[Wire]:
+    """Opens `count` websockets, `lanes` at a time; each begins by `greet`."""
     wires: list[Wire] = []
     remaining = iter(range(count))
 
     def connecting() -> Lane:
         for _ in remaining:
             wire = yield from open_websocket(address)
+            if greet is not None:
+                yield from greet(wire)
             wires.append(wire)
 
     Loop().run(connecting() for _ in range(min(lanes, count)))

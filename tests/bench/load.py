@@ -10,15 +10,32 @@ from __future__ import annotations
 import gc
 import select
 import time
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
-from .lanes import STALL, Stalled, Wire, connect_websockets
+from .lanes import STALL, Stalled, Wire, connect_websockets, enter_namespace
 from .servers import Server
 from .window import Timing, Window
 from .wire import BINARY, CLOSE, PONG, TEXT, Unexpected, frame_at, masked, message, plain, random_text
 
 SAMPLED = 50  # clients whose latencies are recorded
 IN, OUT = select.EPOLLIN, select.EPOLLOUT
+
+
+@dataclass(frozen=True)
+class Language:
+    """What is spoken on top of a websocket: how a client begins, and what stands around a text in the payload."""
+
+    greet: Callable[[Wire], Generator[Wire, None, None]] | None
+    before: bytes
+    after: bytes
+
+    def payload(self, text: str) -> bytes:
+        return self.before + text.encode() + self.after
+
+
+MESSAGE = Language(None, message(""), b"")
+EVENT = Language(enter_namespace, message('2["echo","'), b'"]')  # of Socket.IO
 
 
 @dataclass(frozen=True)
@@ -29,12 +46,12 @@ class Plan:
     binary: bool
     in_flight: int
 
-    def exchange(self) -> tuple[bytes, bytes]:
+    def exchange(self, language: Language) -> tuple[bytes, bytes]:
         """(the request frame, the reply frame) of one message."""
         if self.binary:
             payload = random_text(self.size).encode()
             return masked(payload, BINARY), plain(payload, BINARY)
-        payload = message(random_text(self.size))
+        payload = language.payload(random_text(self.size))
         return masked(payload), plain(payload)
 
 
@@ -115,11 +132,12 @@ class Client:
 class Crowd:
     """Connected clients of one server, used by one measurement after the other."""
 
-    def __init__(self, server: Server, count: int) -> None:
+    def __init__(self, server: Server, count: int, language: Language = MESSAGE) -> None:
         self._server = server
+        self._language = language
         self._epoll = select.epoll()
         self._clients: dict[int, Client] = {}
-        for wire in connect_websockets(server.address, count):
+        for wire in connect_websockets(server.address, count, greet=language.greet):
             client = Client(wire, self._epoll)
             self._clients[client.fd] = client
 
@@ -130,7 +148,7 @@ class Crowd:
 
     def echo(self, plan: Plan, timing: Timing, last: bool = False) -> Window:
         """Every client keeps `plan.in_flight` messages on the way; after the `last` plan what is on the way is given up."""
-        request, reply = plan.exchange()
+        request, reply = plan.exchange(self._language)
         requests = [request * n for n in range(plan.in_flight + 1)]
         window = Window(self._server, timing)
         step = max(1, len(self._clients) // SAMPLED)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .scenarios import AIMS, UNITS, Aim, label
-from .servers import ALL, ALL_ASYNC, LABEL, NODE, OWN, OWN_ASYNC
+from .servers import EVERY, LABEL, NODE, OWN, OWN_ASYNC, OWN_SOCKETIO
 from .window import Figures
 
 BUSY = 0.90  # of its core: from here on the load generator may be what is measured
@@ -23,6 +23,7 @@ COUNTERPART = {
     "gunicorn": "peer-threading",
     "uvicorn": "peer-uvicorn",
     "aiohttp": "peer-aiohttp",
+    **{name: f"peer-{name}" for name in OWN_SOCKETIO},
 }
 FIGURE = {
     "cpu_us": "µs CPU per",
@@ -56,7 +57,7 @@ def medians(samples: Iterable[Sample]) -> Medians:
     return {
         scenario: {
             server: {name: statistics.median(values) for name, values in servers[server].items()}
-            for server in ALL + ALL_ASYNC
+            for server in EVERY
             if server in servers
         }
         for scenario, servers in collected.items()

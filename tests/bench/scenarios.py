@@ -10,13 +10,14 @@ from dataclasses import dataclass
 
 from .conversations import connect_cycle, polling_echo, run, upgrade_cycle
 from .lanes import connect_websockets
-from .load import Crowd, Plan
-from .servers import ALL, ALL_ASYNC, OWN, Server
+from .load import EVENT, Crowd, Plan
+from .servers import ALL, ALL_ASYNC, ALL_SOCKETIO, OWN, Server
 from .window import Figures, Timing
 
 IDLE_CLIENTS = 2000
 FAN_OUT_CLIENTS = 1000
 POLLING_CLIENTS = 50
+SOCKETIO_CLIENTS = 50
 CONNECTS_AT_ONCE = 10
 UPGRADES_AT_ONCE = 50  # one upgrade may have to wait for the pace at which a server ends polls
 SETTLING = 2.0  # seconds between the last connect and the measurement of memory
@@ -60,6 +61,14 @@ def _echo(clients: int, plans: Sequence[Plan]) -> Callable[[Server, Timing, bool
             crowd.close()
 
     return measure
+
+
+def _socketio(server: Server, timing: Timing, first: bool) -> Measured:
+    crowd = Crowd(server, SOCKETIO_CLIENTS, EVENT)
+    try:
+        yield "socket.io", crowd.echo(Plan(32, False, 1), timing, last=True).figures()
+    finally:
+        crowd.close()
 
 
 def _polling(server: Server, timing: Timing, first: bool) -> Measured:
@@ -111,6 +120,7 @@ FULL = (
     Group("echo-100", _echo(100, _plans(TEXT, BINARY))),
     Group("echo-1000", _echo(1000, _plans(TEXT, BINARY))),
     Group("echo-100-asyncio", _echo(100, _plans(TEXT)), ALL_ASYNC),
+    Group("socket.io", _socketio, ALL_SOCKETIO),
     Group("polling", _polling),
     Group("idle", _idle),
     Group("fan-out", _fan_out),
@@ -124,12 +134,13 @@ QUICK = (
 
 LABELS = {
     "polling": f"polling echo, {POLLING_CLIENTS} clients",
+    "socket.io": f"Socket.IO event and answer, {SOCKETIO_CLIENTS} clients",
     "idle": f"{IDLE_CLIENTS:,} idle websockets",
     "fan-out": f"fan-out to {FAN_OUT_CLIENTS:,}",
     "connect": "connect, one echo, close",
     "upgrade": "open by polling, upgrade, one echo, close",
 }
-UNITS = {"fan-out": "delivery", "connect": "cycle", "upgrade": "cycle"}
+UNITS = {"fan-out": "delivery", "socket.io": "event", "connect": "cycle", "upgrade": "cycle"}
 
 
 def label(key: str) -> str:
@@ -157,6 +168,10 @@ AIMS = (
     Aim("echo-100-16KiB-x1", "cpu_us", "gevent", "node", 1.0, 0.80),
     Aim("fan-out", "cpu_us", "gevent", "node", 1.0, 0.60),
     Aim("connect", "cpu_us", "gevent", "peer-gevent", 0.60, 0.40),
+    Aim("socket.io", "cpu_us", "socketio-gevent", "peer-socketio-gevent", 0.45, 0.35),
+    Aim("socket.io", "cpu_us", "socketio-werkzeug", "peer-socketio-werkzeug", 0.25, 0.15),
+    Aim("socket.io", "cpu_us", "flask-gevent", "peer-flask-gevent", 0.60, 0.50),
+    Aim("socket.io", "cpu_us", "flask-werkzeug", "peer-flask-werkzeug", 0.35, 0.25),
     Aim("polling", "cpu_us", "gevent", "peer-gevent", 0.75, 0.55),
     Aim("polling", "p50_ms", "gevent", None, 12.0, 5.0),
     *(Aim("idle", "kb_per_client", server, None, 8.0, 4.0) for server in OWN),

@@ -30,6 +30,11 @@ PEERS = ("peer-gevent", "peer-eventlet", "peer-threading")
 NODE = "node"
 ALL = (*OWN, *PEERS, NODE)
 ALL_ASYNC = (*OWN_ASYNC, *PEERS_ASYNC)
+OWN_SOCKETIO = ("socketio-gevent", "socketio-werkzeug", "flask-gevent", "flask-werkzeug")
+PEERS_SOCKETIO = tuple(f"peer-{name}" for name in OWN_SOCKETIO)
+ALL_SOCKETIO = (*OWN_SOCKETIO, *PEERS_SOCKETIO)
+OURS = (*OWN, *OWN_ASYNC, *OWN_SOCKETIO)
+EVERY = (*ALL, *ALL_ASYNC, *ALL_SOCKETIO)
 
 LABEL = {
     "gevent": "gevent.pywsgi",
@@ -44,6 +49,14 @@ LABEL = {
     "aiohttp": "asyncio, aiohttp",
     "peer-uvicorn": "Python peer, uvicorn",
     "peer-aiohttp": "Python peer, aiohttp",
+    "socketio-gevent": "python-socketio, gevent",
+    "socketio-werkzeug": "python-socketio, threads",
+    "flask-gevent": "Flask-SocketIO, gevent",
+    "flask-werkzeug": "Flask-SocketIO, threads",
+    "peer-socketio-gevent": "python-socketio on the peer, gevent",
+    "peer-socketio-werkzeug": "python-socketio on the peer, threads",
+    "peer-flask-gevent": "Flask-SocketIO on the peer, gevent",
+    "peer-flask-werkzeug": "Flask-SocketIO on the peer, threads",
 }
 
 
@@ -58,13 +71,14 @@ class Tools:
     def available(self, name: str) -> bool:
         if name == NODE:
             return self.node is not None and self.node_modules is not None
-        return name in OWN + OWN_ASYNC or self.peer_python is not None
+        return name in OURS or self.peer_python is not None
 
     def command(self, name: str, fd: int) -> list[str]:
         if name == NODE:
             return [str(self.node), str(HERE / "apps" / "node.js"), str(fd)]
-        program = str(HERE / "apps" / ("aio.py" if name in ALL_ASYNC else "wsgi.py"))
-        if name in OWN + OWN_ASYNC:
+        app = "aio.py" if name in ALL_ASYNC else "socketio_app.py" if name in ALL_SOCKETIO else "wsgi.py"
+        program = str(HERE / "apps" / app)
+        if name in OURS:
             return [sys.executable, program, "engineio_green", name, str(fd)]
         kind = name.removeprefix("peer-").replace("threading", "werkzeug")
         return [str(self.peer_python), program, "engineio", kind, str(fd)]
@@ -72,7 +86,7 @@ class Tools:
     def environment(self, name: str) -> dict[str, str]:
         environment = dict(os.environ)
         environment.pop("PYTHONPATH", None)
-        if name in OWN + OWN_ASYNC:
+        if name in OURS:
             environment["PYTHONPATH"] = str(ROOT)
         elif name == NODE:
             environment["NODE_PATH"] = str(self.node_modules)

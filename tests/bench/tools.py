@@ -14,17 +14,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-from .servers import NODE, PEERS, PEERS_ASYNC, Cores, Tools
+from .servers import NODE, PEERS, PEERS_ASYNC, PEERS_SOCKETIO, Cores, Tools
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "engineio_green-bench"
-SHARED = ("gevent", "eventlet", "werkzeug", "uvicorn", "aiohttp")  # the peer gets the versions that this environment has
+# The peer gets the versions that this environment has.
+SHARED = ("gevent", "eventlet", "werkzeug", "uvicorn", "aiohttp", "flask", "python-socketio", "flask-socketio")
 INSTALL_TIME = 600.0
 
 
 def prepare(arguments: argparse.Namespace, wanted: set[str]) -> Tools:
     """Finds or installs what the `wanted` servers need."""
     peer = node = modules = None
-    if wanted.intersection(PEERS + PEERS_ASYNC):
+    if wanted.intersection(PEERS + PEERS_ASYNC + PEERS_SOCKETIO):
         peer = arguments.peer_python or _install_peer()
     if NODE in wanted:
         node = shutil.which("node")
