@@ -12,6 +12,9 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+import requests
+import socketio
+from interop.toolchain import install_client
 from packaging.requirements import Requirement
 from programs import ROOT, Program, check_echo, environment, free_port, gunicorn_arguments
 
@@ -27,8 +30,12 @@ DOCUMENTED_OPTIONS = {
 FULL_TEST_RUN = 'pip install -e ".[test]" && python -m pytest'
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def section(title: str) -> str:
+    return README.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
 
 
 def first_line(text: str) -> str:
@@ -36,10 +43,13 @@ def first_line(text: str) -> str:
 
 
 CLIENTS = [block for block in blocks("python") if "Client(" in block]
-SERVERS = [block for block in blocks("python") if "5000" in block and block not in CLIENTS]
+SOCKET_IO_SERVERS = blocks("python", section("Socket.IO"))
+SERVERS = [block for block in blocks("python") if "5000" in block and block not in CLIENTS + SOCKET_IO_SERVERS]
 SNIPPETS = [block for block in blocks("python") if "5000" not in block]
 BENCHMARK = "python -m tests.bench"
-COMMANDS = [block.strip() for block in blocks("sh") if block.strip() not in (FULL_TEST_RUN, BENCHMARK)]
+*SOCKET_IO_COMMANDS, SOCKET_IO_EXAMPLE = [block.strip() for block in blocks("sh", section("Socket.IO"))]
+ELSEWHERE = (FULL_TEST_RUN, BENCHMARK, *SOCKET_IO_COMMANDS, SOCKET_IO_EXAMPLE)
+COMMANDS = [block.strip() for block in blocks("sh") if block.strip() not in ELSEWHERE]
 
 
 def is_installed(requirement: Requirement) -> bool:
@@ -118,6 +128,63 @@ def test_server_of_the_readme_echoes(source: str, tmp_path: Path):
     assert "Traceback" not in program.output, program.output
 
 
+def check_socketio_echo(url: str) -> None:
+    """A message to a server of Socket.IO and back, by each transport; and that it is this package which answers."""
+    for transport in ("polling", "websocket"):
+        with socketio.SimpleClient() as client:
+            client.connect(url, transports=[transport])
+            client.emit("message", f"by {transport}, ä€")
+            assert client.receive(timeout=30) == ["message", f"by {transport}, ä€"]
+            assert client.transport == transport
+    # The other engineio takes such a request for one by polling.
+    refused = requests.get(f"{url}socket.io/", params={"EIO": "4"}, timeout=10)
+    assert (refused.status_code, refused.json()["code"]) == (400, 0)
+
+
+@pytest.mark.parametrize("source", SOCKET_IO_SERVERS, ids=first_line)
+def test_socket_io_server_of_the_readme_echoes(source: str, tmp_path: Path):
+    port = free_port()
+    (tmp_path / "app.py").write_text(source.replace("5000", str(port)), encoding="utf-8")
+    with Program([sys.executable, "app.py"], cwd=tmp_path) as program:
+        program.wait_for_answer(f"http://127.0.0.1:{port}/")
+        check_socketio_echo(f"http://127.0.0.1:{port}/")
+    assert "Traceback" not in program.output, program.output
+
+
+@pytest.mark.parametrize("command", SOCKET_IO_COMMANDS)
+def test_command_of_the_readme_runs_a_socket_io_server_without_the_line(command: str, tmp_path: Path):
+    port = free_port()
+    line, rest = SOCKET_IO_SERVERS[0].split("\n", 1)
+    assert line == "import engineio_green; engineio_green.install_as_engineio()"
+    (tmp_path / "app.py").write_text(rest.replace("5000", str(port)), encoding="utf-8")
+    shown = with_port(command, port) if "flask run" in command else command
+    with Program(shown, {"GUNICORN_CMD_ARGS": gunicorn_arguments(port)}, cwd=tmp_path) as program:
+        program.wait_for_answer(f"http://127.0.0.1:{port}/")
+        check_socketio_echo(f"http://127.0.0.1:{port}/")
+    assert "Traceback" not in program.output, program.output
+
+
+def test_socket_io_example_of_the_readme_is_got_and_started():
+    install, _, start = SOCKET_IO_EXAMPLE.partition(" && ")
+    install_client(print, ROOT / "examples", "socket.io-client")  # one test process at a time
+    with Program(f"{install} --offline") as program:
+        assert program.wait() == 0, program.output
+    port = free_port()
+    with Program(with_port(start, port)) as program:
+        program.wait_for_answer(f"http://127.0.0.1:{port}/")
+        page = requests.get(f"http://127.0.0.1:{port}/", timeout=10)
+        assert (page.status_code, page.headers["Content-Type"].partition(";")[0]) == (200, "text/html")
+        with socketio.SimpleClient() as client:
+            client.connect(f"http://127.0.0.1:{port}/")
+            assert client.call("join", {"name": "Ann", "room": "tea"}, timeout=30)["names"] == ["Ann"]
+    assert "Traceback" not in program.output, program.output
+
+
+def test_the_line_of_the_socket_io_section_stands_in_uwsgi_ini():
+    assert "`uwsgi.ini` has the line" in section("Socket.IO")
+    assert re.search(r"^#?env = ENGINEIO_GREEN_AS_ENGINEIO=1$", (ROOT / "uwsgi.ini").read_text(), re.MULTILINE)
+
+
 @pytest.mark.parametrize("source", CLIENTS, ids=first_line)
 def test_client_of_the_readme_talks_to_the_first_server(source: str, tmp_path: Path):
     port = free_port()
@@ -163,11 +230,21 @@ def test_every_command_is_one_line_alone_in_its_block():
 
 
 def test_table_of_options_names_every_addition_and_nothing_else():
-    section = README.partition("## Options")[2].partition("\n## ")[0]
-    named = set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))
+    named = set(re.findall(r"^\| `(\w+)` \|", section("Options"), re.MULTILINE))
     assert named == OPTION_NAMES - DOCUMENTED_OPTIONS
 
 
 def test_every_file_that_the_readme_names_exists():
     for path in re.findall(r"\]\((\w[\w./]*)\)|`((?:examples|tests|\.ci)/[\w./]*)`", README):
         assert (ROOT / "".join(path)).exists(), path
+
+
+def test_every_extra_is_named_as_the_oldest_pip_in_use_looks_for_it():
+    """Newer tools write an extra's name with hyphens, and a pip that does not read underscores as such would install nothing."""
+    from importlib.metadata import metadata
+
+    provided = metadata("engineio_green").get_all("Provides-Extra")
+    named = {name for found in re.findall(r"engineio_green\[([\w,-]+)\]", README) for name in found.split(",")}
+    assert named
+    assert named <= set(provided)
+    assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) for name in provided)
