@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from interop.toolchain import ToolMissing, install_client
+from programs import Program, free_port
 
 from .environments import (
     NEWEST_RELEASE,
@@ -50,6 +52,19 @@ def servers(prepare: Preparation) -> Iterator[Servers]:
     running = Servers(lambda kind: prepare(kind.release))
     yield running
     running.end()
+
+
+@pytest.fixture(scope="session")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Redis that keeps nothing."""
+    program = shutil.which("redis-server") or shutil.which("redis-server", path="/usr/bin")
+    if program is None:
+        pytest.fail("These tests need redis-server: apt-get install redis-server", pytrace=False)
+    folder, port = tmp_path_factory.mktemp("redis"), free_port()
+    command = [program, "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--appendonly", "no", "--dir", str(folder)]
+    with Program(command, cwd=folder) as running:
+        running.wait_for_output("Ready to accept connections")
+        yield f"redis://127.0.0.1:{port}/0"
 
 
 @dataclass(frozen=True)
