@@ -64,7 +64,6 @@ class ThreadTask(Task):
             self._ended.wait(timeout)
 
 
-
 class TaskThread(threading.Thread):
     """Runs one task after the other; where its locals can't be emptied, only one."""
 
